@@ -1,0 +1,1 @@
+//! The C ABI of laneway; `include/laneway.h` is generated from this crate.

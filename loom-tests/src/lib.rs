@@ -1,0 +1,1 @@
+//! Model checks of laneway's lock-free protocols.

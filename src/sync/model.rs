@@ -1,0 +1,160 @@
+//! The facade inside the model checker (loom 0.7), with the cure for its skipped interleavings.
+//!
+//! loom keeps only the *last* access of an atomic as a race point: when a thread loads X and then
+//! writes X, an earlier load of X by another thread is no longer a backtrack point, and orders are
+//! silently skipped. Here every access first does a Relaxed read-modify-write on a private *shadow*
+//! variable, which makes all accesses of one atomic mutually dependent. The shadow carries no
+//! ordering, so the weak behaviour of the real variable stays. The canary in `loom-tests` fails if
+//! somebody goes around this.
+//!
+//! Limits to know when writing a model: SeqCst loads and stores are modelled as AcqRel, so
+//! store-buffering handshakes use `fence(SeqCst)`; only [`UnsafeCell`] content is watched; the
+//! stand-ins below are never stronger than what they stand for.
+
+use loom::sync::atomic as checked;
+
+pub(crate) use loom::cell::UnsafeCell;
+pub(crate) use loom::sync::Arc;
+pub(crate) use loom::sync::atomic::{Ordering, fence};
+
+/// True: code sizes its blocks and rings for the checker.
+pub(crate) const MODEL: bool = true;
+
+/// A spinning thread lets the others run.
+pub(crate) fn spin_loop() {
+    loom::thread::yield_now();
+}
+
+/// Padding means nothing to the checker.
+#[derive(Debug, Default)]
+pub(crate) struct CachePadded<T>(T);
+
+impl<T> CachePadded<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(value)
+    }
+}
+
+impl<T> std::ops::Deref for CachePadded<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> std::ops::DerefMut for CachePadded<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+macro_rules! shadowed {
+    ($name:ident [$($generics:tt)*] $real:ty, $value:ty) => {
+        #[derive(Debug)]
+        pub(crate) struct $name $($generics)* {
+            real: $real,
+            shadow: checked::AtomicUsize,
+        }
+
+        #[allow(dead_code)] // not every width is used by every model
+        impl $($generics)* $name $($generics)* {
+            #[track_caller]
+            pub(crate) fn new(value: $value) -> Self {
+                Self { real: <$real>::new(value), shadow: checked::AtomicUsize::new(0) }
+            }
+            fn touch(&self) {
+                // Relaxed: only there to be a dependency.
+                self.shadow.fetch_add(1, Ordering::Relaxed);
+            }
+            #[track_caller]
+            pub(crate) fn load(&self, order: Ordering) -> $value {
+                self.touch();
+                self.real.load(order)
+            }
+            #[track_caller]
+            pub(crate) fn store(&self, value: $value, order: Ordering) {
+                self.touch();
+                self.real.store(value, order)
+            }
+            #[track_caller]
+            pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
+                self.touch();
+                self.real.swap(value, order)
+            }
+            #[track_caller]
+            pub(crate) fn compare_exchange(
+                &self,
+                current: $value,
+                new: $value,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                self.touch();
+                self.real.compare_exchange(current, new, success, failure)
+            }
+            #[track_caller]
+            pub(crate) fn compare_exchange_weak(
+                &self,
+                current: $value,
+                new: $value,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                self.compare_exchange(current, new, success, failure)
+            }
+            /// Exclusive access: asserts that nobody else can still touch this variable.
+            #[track_caller]
+            pub(crate) fn with_mut<R>(&mut self, change: impl FnOnce(&mut $value) -> R) -> R {
+                self.real.with_mut(change)
+            }
+        }
+    };
+}
+
+macro_rules! counted {
+    ($($name:ident: $value:ty),*) => {$(
+        #[allow(dead_code)] // as above
+        impl $name {
+            #[track_caller]
+            pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                self.touch();
+                self.real.fetch_add(value, order)
+            }
+            #[track_caller]
+            pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                self.touch();
+                self.real.fetch_sub(value, order)
+            }
+            #[track_caller]
+            pub(crate) fn fetch_or(&self, value: $value, order: Ordering) -> $value {
+                self.touch();
+                self.real.fetch_or(value, order)
+            }
+        }
+    )*};
+}
+
+shadowed!(AtomicBool [] checked::AtomicBool, bool);
+shadowed!(AtomicU32 [] checked::AtomicU32, u32);
+shadowed!(AtomicU64 [] checked::AtomicU64, u64);
+shadowed!(AtomicUsize [] checked::AtomicUsize, usize);
+shadowed!(AtomicPtr [<T>] checked::AtomicPtr<T>, *mut T);
+counted!(AtomicU32: u32, AtomicU64: u64, AtomicUsize: usize);
+
+/// A parking spot on loom's `Notify`, which also explores a spurious wake-up
+/// (`loom::thread::park` never wakes spuriously).
+#[derive(Debug)]
+pub(crate) struct Parker(loom::sync::Notify);
+
+#[allow(dead_code)] // as above
+impl Parker {
+    pub(crate) fn new() -> Self {
+        Self(loom::sync::Notify::new())
+    }
+    pub(crate) fn park(&self) {
+        self.0.wait();
+    }
+    pub(crate) fn unpark(&self) {
+        self.0.notify();
+    }
+}
