@@ -1,3 +1,51 @@
-//! The `laneway` command.
+//! The `laneway` command: reads its arguments and hands over to one module per sub-command.
+//!
+//! Each module owns its arguments (`Args`), its work (`main`) and the exit code it answers with.
+//! Usage errors end with 64 (`EX_USAGE`), so that they are never taken for a job's failure.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod keeper;
+mod replay;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// What a wrong command line ends with.
+pub(crate) const EXIT_USAGE: u8 = 64;
+
+/// Work that is fast, in order, and survives.
+#[derive(Parser)]
+#[command(name = "laneway", version, about)]
+struct Laneway {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Replays the history of a git repository into a directory and compares it with HEAD.
+    Replay(replay::Args),
+    /// Runs one command and records its end (started by `run`, not by hand).
+    #[command(hide = true)]
+    Keeper(keeper::Args),
+}
+
+fn main() -> ExitCode {
+    let laneway = match Laneway::try_parse() {
+        Ok(laneway) => laneway,
+        Err(refusal) => return refuse(&refusal),
+    };
+    match laneway.command {
+        Command::Replay(args) => replay::main(args),
+        Command::Keeper(args) => keeper::main(args),
+    }
+}
+
+/// Prints help and versions as success, everything else as a usage error.
+fn refuse(refusal: &clap::Error) -> ExitCode {
+    // A closed standard output is no reason to fail: there is nobody left to tell.
+    let _ = refusal.print();
+    if refusal.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
+}
