@@ -1,1 +1,4 @@
-//! Layer: base.
+//! Layer base: what every layer above shares and none of them owns.
+
+pub(crate) mod promise;
+mod seat;
