@@ -5,6 +5,10 @@ pub mod coordinator;
 mod lane;
 pub mod pool;
 pub mod service;
+/// A value that is replaced as a whole, and readers that never wait for its writers.
+pub mod snapshot {
+    pub use crate::base::epoch_cell::{EpochCell, Guard, pin};
+}
 pub mod store;
 mod sync;
 pub mod task;

@@ -22,6 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const UNSAFE_FILES: &[&str] = &[
     "src/base/epoch_cell.rs",
     "src/base/promise.rs",
+    "src/base/seat.rs",
     "src/coordinator/inline.rs",
     "src/lane/inbox.rs",
     "src/lane/shard.rs",
@@ -39,6 +40,7 @@ const UNSAFE_FILES: &[&str] = &[
 const LOCK_FREE_FILES: &[&str] = &[
     "src/base/epoch_cell.rs",
     "src/base/promise.rs",
+    "src/base/seat.rs",
     "src/coordinator/token_group.rs",
     "src/lane/inbox.rs",
     "src/pool/latch.rs",

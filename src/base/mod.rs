@@ -1,4 +1,5 @@
 //! Layer base: what every layer above shares and none of them owns.
 
+pub(crate) mod epoch_cell;
 pub(crate) mod promise;
 mod seat;

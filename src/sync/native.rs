@@ -14,7 +14,7 @@ pub(crate) mod deque {
 
 /// Epoch-based reclamation.
 pub(crate) mod epoch {
-    pub(crate) use crossbeam_epoch::{Atomic, Guard, Owned, Shared, pin};
+    pub(crate) use crossbeam_epoch::{Guard, pin};
 }
 
 /// False: this is the real thing.
