@@ -1,0 +1,75 @@
+//! How a pool is to be built.
+
+use std::any::Any;
+use std::fmt;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::PoolError;
+use super::sleep::WORKERS_MAX;
+
+/// Receives the panics of work that nobody joins.
+pub type PanicHandler = Arc<dyn Fn(Box<dyn Any + Send>) + Send + Sync>;
+
+/// Settings of a [`Pool`](super::Pool), checked when it is built.
+///
+/// ```
+/// use laneway::pool::{Pool, PoolConfig};
+///
+/// let pool = Pool::with_config(PoolConfig { workers: 2, ..PoolConfig::default() })?;
+/// assert_eq!(pool.workers(), 2);
+/// # Ok::<(), laneway::pool::PoolError>(())
+/// ```
+#[derive(Clone)]
+pub struct PoolConfig {
+    /// Worker threads. Default: what the CPU affinity and the cgroup quota grant, whichever is
+    /// less.
+    pub workers: usize,
+    /// Threads are called `name-0`, `name-1`, …. Default: `laneway`.
+    pub name: String,
+    /// Bytes of stack of each worker; `None` leaves it to the standard library (2 MiB, or
+    /// `RUST_MIN_STACK`).
+    pub stack_size: Option<usize>,
+    /// How long a helper thread without work stays (the timekeeper). Default: 10 seconds.
+    pub keep_alive: Duration,
+    /// Receives the panic of work that nobody joins, on the thread where it happened.
+    ///
+    /// `None`: the panic hook has already reported it when it began; the process and the worker
+    /// live on. A panic of the handler itself is dropped.
+    pub panic_handler: Option<PanicHandler>,
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        Self {
+            workers: thread::available_parallelism().map_or(1, NonZero::get).min(WORKERS_MAX),
+            name: "laneway".to_owned(),
+            stack_size: None,
+            keep_alive: Duration::from_secs(10),
+            panic_handler: None,
+        }
+    }
+}
+
+impl PoolConfig {
+    pub(super) fn check(&self) -> Result<(), PoolError> {
+        if !(1..=WORKERS_MAX).contains(&self.workers) {
+            return Err(PoolError::Config { field: "workers", most: WORKERS_MAX });
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PoolConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolConfig")
+            .field("workers", &self.workers)
+            .field("name", &self.name)
+            .field("stack_size", &self.stack_size)
+            .field("keep_alive", &self.keep_alive)
+            .field("panic_handler", &self.panic_handler.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,54 @@
+//! What can go wrong with the pool.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+/// Why the pool did not do what it was asked.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// The configuration contradicts itself or the machine; nothing was started.
+    Config {
+        /// The field that is wrong.
+        field: &'static str,
+        /// The largest value that would have been accepted; the smallest is 1.
+        most: usize,
+    },
+    /// A worker thread could not be started. Those that had been started have ended again.
+    Spawn {
+        /// The worker that failed, from 0.
+        worker: usize,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The work was cancelled before it started: by its handle, or because the pool shut down.
+    Cancelled,
+    /// The wait could only wait for itself: for work that is on the caller's own stack, on a
+    /// worker for the end of its own pool, or while every other worker waits too.
+    WouldDeadlock,
+}
+
+impl fmt::Display for PoolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config { field, most } => {
+                write!(f, "the pool's `{field}` is not between 1 and {most}")
+            }
+            Self::Spawn { worker, source } => {
+                write!(f, "worker {worker} could not be started: {source}")
+            }
+            Self::Cancelled => f.write_str("the work was cancelled before it started"),
+            Self::WouldDeadlock => f.write_str("the wait could only wait for itself"),
+        }
+    }
+}
+
+impl Error for PoolError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Spawn { source, .. } => Some(source),
+            Self::Config { .. } | Self::Cancelled | Self::WouldDeadlock => None,
+        }
+    }
+}
