@@ -52,9 +52,17 @@ pub(crate) unsafe fn text<'a>(ptr: *const c_void, len: usize) -> Result<&'a str,
     std::str::from_utf8(bytes).map_err(|_| Failure::invalid("text is not UTF-8"))
 }
 
+/// Longer than any wait, and short enough to be added to any clock reading.
+const AGES: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// A time limit: none for [`LANEWAY_NO_TIMEOUT`].
 pub(crate) fn limit(timeout_ns: u64) -> Option<Duration> {
-    (timeout_ns != LANEWAY_NO_TIMEOUT).then(|| Duration::from_nanos(timeout_ns))
+    (timeout_ns != LANEWAY_NO_TIMEOUT).then(|| Duration::from_nanos(timeout_ns).min(AGES))
+}
+
+/// A time limit for calls that must have one.
+pub(crate) fn limit_or_ages(timeout_ns: u64) -> Duration {
+    limit(timeout_ns).unwrap_or(AGES)
 }
 
 /// An option in nanoseconds: 0 means that it is not given.
@@ -142,6 +150,8 @@ mod tests {
     fn times_have_their_special_values() {
         assert_eq!(limit(LANEWAY_NO_TIMEOUT), None);
         assert_eq!(limit(0), Some(Duration::ZERO));
+        assert_eq!(limit_or_ages(LANEWAY_NO_TIMEOUT), AGES);
+        assert_eq!(limit_or_ages(LANEWAY_NO_TIMEOUT - 1), AGES);
         assert_eq!(given(0), None);
         assert_eq!(nanoseconds(Duration::MAX), u64::MAX);
         assert_eq!(nanoseconds(Duration::from_micros(2)), 2_000);

@@ -22,5 +22,6 @@ mod convert;
 pub mod error;
 mod handle;
 mod options;
+pub mod pool;
 pub mod status;
 pub mod version;

@@ -16,7 +16,7 @@ use crate::boundary::boundary_or;
 pub type laneway_status = i32;
 
 /// The statuses the library gives; -1000 and below are the caller's own.
-#[repr(i32)]
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum laneway_code {
     /// Done.

@@ -8,20 +8,25 @@ use std::collections::BTreeSet;
 /// Lines that end every function's comment, in this order.
 const FIXED_LINES: [&str; 4] = ["Threads: ", "Blocks: ", "In callbacks: ", "Ownership: "];
 
-/// The marker in front of every prototype.
-const MARKER: &str = "LANEWAY_API ";
+/// The marker in front of every prototype; of a long one it has a line to itself.
+const MARKER: &str = "LANEWAY_API";
 
 /// The names of all functions of `header`, or what is wrong with their comments.
 pub(crate) fn functions(header: &str) -> Result<BTreeSet<String>, Vec<String>> {
     let mut names = BTreeSet::new();
     let mut faults = Vec::new();
     let mut comment = String::new();
-    for line in header.lines() {
+    let mut lines = header.lines();
+    while let Some(line) = lines.next() {
         if line.starts_with("/**") {
             comment.clear();
         }
         if let Some(prototype) = line.strip_prefix(MARKER) {
-            let name = name_of(prototype);
+            let name = name_of(if prototype.is_empty() {
+                lines.next().unwrap_or_default()
+            } else {
+                prototype
+            });
             faults.extend(missing(&comment).map(|fixed| format!("{name}: no line \"{fixed}\"")));
             names.insert(name.to_owned());
             comment.clear();
@@ -81,6 +86,12 @@ mod tests {
     fn a_documented_function_is_found_by_name() {
         let names = functions(GOOD).expect("all four lines are there");
         assert_eq!(names.into_iter().collect::<Vec<_>>(), ["laneway_hello"]);
+    }
+
+    #[test]
+    fn a_prototype_may_begin_below_its_marker() {
+        let long = GOOD.replace("LANEWAY_API ", "LANEWAY_API\n");
+        assert_eq!(functions(&long), functions(GOOD));
     }
 
     #[test]
