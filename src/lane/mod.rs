@@ -1,5 +1,6 @@
 //! Layer lane: jobs of one key one after another, all other keys in parallel.
 
+mod inbox;
 mod key;
 mod lane_ref;
 mod turn;
