@@ -10,12 +10,28 @@
 //! Limits to know when writing a model: SeqCst loads and stores are modelled as AcqRel, so
 //! store-buffering handshakes use `fence(SeqCst)`; only [`UnsafeCell`] content is watched; the
 //! stand-ins below are never stronger than what they stand for.
+//!
+//! Every access asks `crate::mutation`, a module of `loom-tests`, which ordering it is to have: that
+//! is how the mutants are made.
 
 use loom::sync::atomic as checked;
 
+use crate::mutation::{self, Exchange};
+
+#[path = "model_epoch.rs"]
+pub(crate) mod epoch;
+
 pub(crate) use loom::cell::UnsafeCell;
 pub(crate) use loom::sync::Arc;
-pub(crate) use loom::sync::atomic::{Ordering, fence};
+pub(crate) use loom::sync::atomic::Ordering;
+
+/// A fence of the checker.
+#[track_caller]
+pub(crate) fn fence(order: Ordering) {
+    if let Some(order) = mutation::fence(order) {
+        checked::fence(order);
+    }
+}
 
 /// True: code sizes its blocks and rings for the checker.
 pub(crate) const MODEL: bool = true;
@@ -69,17 +85,17 @@ macro_rules! shadowed {
             #[track_caller]
             pub(crate) fn load(&self, order: Ordering) -> $value {
                 self.touch();
-                self.real.load(order)
+                self.real.load(mutation::order(order))
             }
             #[track_caller]
             pub(crate) fn store(&self, value: $value, order: Ordering) {
                 self.touch();
-                self.real.store(value, order)
+                self.real.store(value, mutation::order(order))
             }
             #[track_caller]
             pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
                 self.touch();
-                self.real.swap(value, order)
+                self.real.swap(value, mutation::order(order))
             }
             #[track_caller]
             pub(crate) fn compare_exchange(
@@ -90,7 +106,15 @@ macro_rules! shadowed {
                 failure: Ordering,
             ) -> Result<$value, $value> {
                 self.touch();
-                self.real.compare_exchange(current, new, success, failure)
+                match mutation::exchange(success, failure) {
+                    Exchange::Orders(success, failure) => {
+                        self.real.compare_exchange(current, new, success, failure)
+                    }
+                    Exchange::Store(order) => {
+                        self.real.store(new, order);
+                        Ok(current)
+                    }
+                }
             }
             #[track_caller]
             pub(crate) fn compare_exchange_weak(
@@ -102,13 +126,23 @@ macro_rules! shadowed {
             ) -> Result<$value, $value> {
                 self.compare_exchange(current, new, success, failure)
             }
-            /// Exclusive access: asserts that nobody else can still touch this variable.
-            #[track_caller]
-            pub(crate) fn with_mut<R>(&mut self, change: impl FnOnce(&mut $value) -> R) -> R {
-                self.real.with_mut(change)
-            }
         }
     };
+}
+
+/// An atomic that dies (with its frame, its block, its node) after an access that did not happen
+/// before is reported: whoever made that access could have come too late.
+macro_rules! mortal {
+    ($($name:ident [$($generics:tt)*]),*) => {$(
+        impl $($generics)* Drop for $name $($generics)* {
+            #[track_caller]
+            fn drop(&mut self) {
+                if !std::thread::panicking() {
+                    self.real.with_mut(|_| ());
+                }
+            }
+        }
+    )*};
 }
 
 macro_rules! counted {
@@ -118,17 +152,17 @@ macro_rules! counted {
             #[track_caller]
             pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
                 self.touch();
-                self.real.fetch_add(value, order)
+                self.real.fetch_add(value, mutation::order(order))
             }
             #[track_caller]
             pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
                 self.touch();
-                self.real.fetch_sub(value, order)
+                self.real.fetch_sub(value, mutation::order(order))
             }
             #[track_caller]
             pub(crate) fn fetch_or(&self, value: $value, order: Ordering) -> $value {
                 self.touch();
-                self.real.fetch_or(value, order)
+                self.real.fetch_or(value, mutation::order(order))
             }
         }
     )*};
@@ -139,6 +173,7 @@ shadowed!(AtomicU32 [] checked::AtomicU32, u32);
 shadowed!(AtomicU64 [] checked::AtomicU64, u64);
 shadowed!(AtomicUsize [] checked::AtomicUsize, usize);
 shadowed!(AtomicPtr [<T>] checked::AtomicPtr<T>, *mut T);
+mortal!(AtomicU32 [], AtomicU64 [], AtomicUsize [], AtomicPtr [<T>]);
 counted!(AtomicU32: u32, AtomicU64: u64, AtomicUsize: usize);
 
 /// A parking spot on loom's `Notify`, which also explores a spurious wake-up
@@ -153,6 +188,11 @@ impl Parker {
     }
     pub(crate) fn park(&self) {
         self.0.wait();
+    }
+    /// The deadline may always have passed: returns at once, having taken no token.
+    pub(crate) fn park_until(&self, _deadline: std::time::Instant) -> bool {
+        loom::thread::yield_now();
+        false
     }
     pub(crate) fn unpark(&self) {
         self.0.notify();

@@ -1,1 +1,0 @@
-//! Model checks of laneway's lock-free protocols.

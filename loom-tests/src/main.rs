@@ -1,0 +1,60 @@
+//! Model checks of laneway's lock-free protocols, and the mutations that the models must notice.
+//!
+//! The lock-free files are included by path and compiled against `sync/model.rs`, so what is
+//! checked is the source that ships. They may import only `crate::sync` and each other; anything
+//! else does not compile here.
+//!
+//! ```text
+//! laneway-loom-tests suite                  every model, each a process; counts against executions.txt
+//! laneway-loom-tests mutants [--sample N]   every mutation of the included files against the models
+//! laneway-loom-tests model NAME             one model, here
+//! laneway-loom-tests list                   the names
+//! ```
+
+// The models do not reach every method of the included files.
+#![allow(dead_code)]
+
+mod check;
+mod explained;
+mod models;
+mod mutants;
+mod mutation;
+mod source;
+mod suite;
+
+#[path = "../../src/sync/mod.rs"]
+mod sync;
+
+/// Layer base, its lock-free files.
+#[path = "../../src/base"]
+mod base {
+    pub(crate) mod epoch_cell;
+    pub(crate) mod promise;
+    mod seat;
+}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["list"] => {
+            models::ALL.iter().for_each(|(name, _)| println!("{name}"));
+            ExitCode::SUCCESS
+        }
+        ["model", name] => check::run(name),
+        ["suite"] => suite::run(),
+        ["mutants"] => mutants::run(None),
+        ["mutants", "--sample", count] => match count.parse() {
+            Ok(count) => mutants::run(Some(count)),
+            Err(_) => usage(),
+        },
+        _ => usage(),
+    }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("usage: laneway-loom-tests list | suite | mutants [--sample N] | model NAME");
+    ExitCode::from(64)
+}

@@ -1,0 +1,51 @@
+//! The models: one protocol a file, two or three threads, data in cells that the checker watches.
+
+mod canary;
+mod epoch_cell;
+mod promise;
+mod watched;
+
+use std::sync::OnceLock;
+
+/// A model by its name, `file::claim`.
+type Model = (&'static str, fn());
+
+macro_rules! models {
+    ($($file:ident: $($claim:ident),+ $(,)?;)+) => {
+        /// Every model.
+        pub(crate) const ALL: &[Model] = &[$($(
+            (concat!(stringify!($file), "::", stringify!($claim)), $file::$claim),
+        )+)+];
+    };
+}
+
+models! {
+    canary: a_load_before_an_exchange_sees_both_values;
+    epoch_cell:
+        a_version_is_whole_when_it_is_seen,
+        a_version_lives_as_long_as_its_guard,
+        writers_free_what_other_writers_published,
+        readers_and_writers_share_the_retired_list;
+    promise:
+        a_waiter_sees_the_value,
+        two_waiters_and_a_fulfiller,
+        a_poll_again_while_it_is_fulfilled,
+        a_seat_left_is_taken_while_it_is_fulfilled,
+        one_of_two_fulfillers_wins,
+        a_callback_sees_what_the_fulfiller_did,
+        a_promise_dropped_after_its_waiters;
+}
+
+static CURRENT: OnceLock<&'static str> = OnceLock::new();
+
+/// The model of that name, which becomes the current one.
+pub(crate) fn find(name: &str) -> Option<fn()> {
+    let (name, model) = ALL.iter().find(|(known, _)| *known == name)?;
+    CURRENT.set(name).expect("one model a process");
+    Some(*model)
+}
+
+/// The name of the model of this process.
+pub(crate) fn current() -> &'static str {
+    CURRENT.get().expect("a model was chosen")
+}
