@@ -12,3 +12,9 @@ pub mod snapshot {
 pub mod store;
 mod sync;
 pub mod task;
+
+pub use coordinator::{
+    Coordinator, CoordinatorConfig, Job, JobContext, JobError, JobHandle, JobOutcome, Key,
+    OnDoubleFault, OnFailure, RetryPolicy, Token, UndoContext,
+};
+pub use pool::{Pool, PoolConfig, Shutdown};

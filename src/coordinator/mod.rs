@@ -1,1 +1,253 @@
-//! Layer: coordinator.
+//! Layer coordinator: keyed jobs with retries, undo, tokens and one outcome each.
+//!
+//! ```text
+//!   Job ──submit(key)──► lane of the key ──turns──► Run ──► JobOutcome ──► JobHandle
+//!                          (lane/)           state machine      promise
+//! ```
+//!
+//! A [`Coordinator`] accepts [`Job`]s under a [`Key`]. Jobs of one key run one at a time, in the
+//! order of submission; the next starts when the one before has its outcome. Jobs of different
+//! keys run in parallel on the pool. A job waits for tokens, awaits and backoffs without a worker.
+//!
+//! Here: the public coordinator. `job` what is submitted; `run` and `state` its life; `entry` its
+//! form in a lane; `handle` and `control` the other side; `token_group` the lock-free core.
+
+mod alarm;
+mod context;
+mod control;
+mod current;
+mod doze;
+mod entry;
+mod error;
+mod handle;
+mod inline;
+mod inner;
+mod job;
+mod outcome;
+mod retry;
+mod run;
+mod state;
+mod stats;
+mod token;
+mod token_group;
+mod waker;
+
+use std::fmt;
+use std::time::Duration;
+
+pub use context::{JobContext, UndoContext};
+pub use control::JobStatus;
+pub use error::{DrainError, JobError, SharedError, SubmitError, WaitError};
+pub use handle::{JobControl, JobHandle, Waited};
+pub use job::{Job, OnDoubleFault, OnFailure, OpenTokens};
+pub use outcome::{JobOutcome, OutcomeKind};
+pub use retry::{Classify, Jitter, RetryPolicy, Verdict};
+pub use stats::CoordinatorCounters;
+pub use token::{Token, TokenEnd};
+
+pub use crate::lane::{KEY_MAX, Key};
+pub use crate::pool::Shutdown;
+
+use crate::pool::Pool;
+use crate::sync::Arc;
+use entry::Entry;
+use handle::Ticket;
+use inner::{Inner, Phase};
+use job::Body;
+use run::Run;
+
+/// Settings of a [`Coordinator`].
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct CoordinatorConfig {}
+
+/// What a [`Coordinator::shutdown`] came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Every job has its outcome.
+    pub complete: bool,
+    /// Jobs without an outcome at the return: bodies that are still on a worker, and what waits
+    /// behind them. Each gets its outcome when its body returns.
+    pub left: u64,
+    /// Jobs that have ended as [`JobOutcome::Lost`] since the coordinator was made.
+    pub lost: u64,
+}
+
+/// Runs keyed jobs on a pool. Clones are the same coordinator.
+///
+/// Dropping the last clone stops nothing: jobs that were accepted still run. Lanes that are held
+/// (and nobody could release any more) end their jobs as [`JobOutcome::Lost`].
+#[derive(Clone)]
+pub struct Coordinator {
+    door: Arc<Door>,
+}
+
+/// What the user's clones share; jobs hold the inner part only.
+struct Door {
+    inner: Arc<Inner>,
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.inner.lanes().retire();
+    }
+}
+
+impl Coordinator {
+    /// A coordinator with the default configuration, on `pool`.
+    pub fn new(pool: &Pool) -> Self {
+        Self::with_config(pool, CoordinatorConfig::default())
+    }
+
+    /// A coordinator as `config` says, on `pool`. One pool can serve many.
+    pub fn with_config(pool: &Pool, config: CoordinatorConfig) -> Self {
+        let CoordinatorConfig {} = config;
+        Self { door: Arc::new(Door { inner: Arc::new(Inner::new(pool)) }) }
+    }
+
+    fn inner(&self) -> &Arc<Inner> {
+        &self.door.inner
+    }
+
+    /// The pool that the jobs run on.
+    pub fn pool(&self) -> &Pool {
+        self.inner().pool()
+    }
+
+    /// Appends `job` to the lane of `key` and returns at once.
+    ///
+    /// Jobs of one key run one at a time. If one `submit` returned before another was called, on
+    /// whatever threads, its job runs first. A job may submit to its own key. Lock-free; never
+    /// blocks. Dropping the handle detaches the job; it does not cancel it.
+    ///
+    /// # Errors
+    /// [`SubmitError`] hands the job back.
+    pub fn submit<T: Send + 'static>(
+        &self,
+        key: impl Into<Key>,
+        job: Job<T>,
+    ) -> Result<JobHandle<T>, SubmitError<Job<T>>> {
+        let key = key.into();
+        let job = self.check(&key, job)?;
+        let inner = self.inner();
+        let ticket = Arc::new(Ticket::new(inner, key.clone()));
+        let run = Run::new(inner.clone(), ticket.clone(), job);
+        inner.stats().created();
+        inner.lanes().submit(key, Entry::Full(Box::new(run)));
+        Ok(JobHandle::new(ticket))
+    }
+
+    /// As [`submit`](Self::submit), without a handle. A body that runs [`once`](Job::once), with
+    /// captures of at most 48 bytes and no options, costs no allocation of its own.
+    ///
+    /// Its value is dropped when the body returns; its failure is counted, its panic goes to the
+    /// pool's panic handler.
+    ///
+    /// # Errors
+    /// [`SubmitError`] hands the job back.
+    pub fn submit_detached<T: Send + 'static>(
+        &self,
+        key: impl Into<Key>,
+        job: Job<T>,
+    ) -> Result<(), SubmitError<Job<T>>> {
+        let key = key.into();
+        let job = self.check(&key, job)?;
+        let inner = self.inner();
+        let entry = match job {
+            Job { body: Body::Once(body), options: None } => {
+                Entry::Plain(body.detached(), inner.clone())
+            }
+            job => {
+                let ticket = Arc::new(Ticket::new(inner, key.clone()));
+                Entry::Full(Box::new(Run::new(inner.clone(), ticket, job)))
+            }
+        };
+        inner.stats().created();
+        inner.lanes().submit(key, entry);
+        Ok(())
+    }
+
+    fn check<T>(&self, key: &Key, job: Job<T>) -> Result<Job<T>, SubmitError<Job<T>>> {
+        if key.len() > KEY_MAX {
+            return Err(SubmitError::KeyTooLong(job));
+        }
+        if self.inner().reached(Phase::Draining) || self.pool().is_shutting_down() {
+            return Err(SubmitError::ShuttingDown(job));
+        }
+        Ok(job)
+    }
+
+    /// Lets a lane go on that a failed job has stopped ([`OnFailure::Hold`],
+    /// [`OnDoubleFault::Quarantine`]). Returns at once; no effect on a lane that is not held.
+    pub fn release(&self, key: impl Into<Key>) {
+        self.inner().lanes().release(key.into());
+    }
+
+    /// Blocks until every job submitted before the call has its outcome. Jobs behind a held lane
+    /// are waited for like all others. Callbacks may still be under way.
+    ///
+    /// # Errors
+    /// [`DrainError::TimedOut`]; [`DrainError::WouldDeadlock`] on a worker of the pool.
+    pub fn drain(&self, timeout: Duration) -> Result<(), DrainError> {
+        self.wait(timeout, |inner, deadline| inner.lanes().drain(deadline))
+    }
+
+    /// As [`drain`](Self::drain), for the jobs of one key.
+    ///
+    /// # Errors
+    /// As [`drain`](Self::drain).
+    pub fn drain_key(&self, key: impl Into<Key>, timeout: Duration) -> Result<(), DrainError> {
+        let key = key.into();
+        self.wait(timeout, |inner, deadline| inner.lanes().drain_key(key, deadline))
+    }
+
+    fn wait(
+        &self,
+        timeout: Duration,
+        drained: impl FnOnce(&Inner, std::time::Instant) -> bool,
+    ) -> Result<(), DrainError> {
+        let pool = self.pool();
+        if pool.current_worker().is_some() {
+            return Err(DrainError::WouldDeadlock);
+        }
+        match drained(self.inner(), pool.clock().after(timeout)) {
+            true => Ok(()),
+            false => Err(DrainError::TimedOut { timeout }),
+        }
+    }
+
+    /// A reading of the counters. Stops nothing.
+    pub fn counters(&self) -> CoordinatorCounters {
+        let lanes = self.inner().lanes().counts();
+        CoordinatorCounters { lanes_open: lanes.lanes_open, ..self.inner().stats().read() }
+    }
+
+    /// Ends the coordinator, not its pool; blocks for at most `deadline`, and a little for the last
+    /// jobs to be told.
+    ///
+    /// 1. Nothing is accepted any more; lanes that are held end their jobs as `Lost`.
+    /// 2. `Drain`: what was accepted runs, until the deadline. `Cancel` goes on with 3 at once.
+    /// 3. Jobs that have not started end as `Lost`. Those that have are stopped: bodies are asked
+    ///    to return, waits end, undos run, until the deadline (for `Drain`: none is left for them).
+    /// 4. What still waits ends as `Lost`. A body on a worker cannot be stopped; it is counted in
+    ///    [`ShutdownReport::left`] and its job gets its outcome when it returns.
+    ///
+    /// # Errors
+    /// [`DrainError::WouldDeadlock`] on a worker of the pool: the first step that does not wait is
+    /// done, the rest is not.
+    pub fn shutdown(
+        &self,
+        how: Shutdown,
+        deadline: Duration,
+    ) -> Result<ShutdownReport, DrainError> {
+        let _ = (how, deadline);
+        unimplemented!()
+    }
+}
+
+impl fmt::Debug for Coordinator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Coordinator").field("counters", &self.counters()).finish_non_exhaustive()
+    }
+}

@@ -8,6 +8,8 @@ mod turn;
 use std::marker::PhantomData;
 use std::time::Instant;
 
+use crate::pool::Pool;
+
 pub use key::{KEY_MAX, Key};
 pub(crate) use lane_ref::LaneRef;
 pub(crate) use turn::{Abandon, Next, Step, Turn};
@@ -31,6 +33,22 @@ pub(crate) struct LaneCounts {
 }
 
 impl<J: Turn> Lanes<J> {
+    /// No lanes yet; their visits will run on `pool`.
+    pub(crate) fn new(pool: &Pool) -> Self {
+        let _ = pool;
+        Self { jobs: PhantomData }
+    }
+
+    /// Gives every job that has started and waits a turn, as if each had been woken; one whose step
+    /// is running gets another turn if it then waits. For what concerns all jobs at once: the owner
+    /// is being shut down, and each has to look. Walks all lanes; returns at once.
+    pub(crate) fn wake_all(&self) {}
+
+    /// Nobody will release lanes any more: lanes that are held abandon their jobs
+    /// ([`Abandon::Shutdown`]), and from now on [`Next::Hold`] does the same to the jobs that wait
+    /// at that moment. Jobs of other lanes run on. Returns at once.
+    pub(crate) fn retire(&self) {}
+
     /// Appends `job` to the lane of `key` and returns. Lock-free, never blocks.
     ///
     /// After [`close`](Self::close), or when the pool has ended, the job is abandoned.

@@ -1,0 +1,173 @@
+//! What a body and an undo see of their job.
+//!
+//! A context on the stack borrows everything, so that a plain job costs no reference counts; the
+//! context of an async body owns its parts and may travel with the future.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use super::control::Controlled;
+use super::entry::Entry;
+use super::error::JobError;
+use super::inner::Inner;
+use super::token::{Token, TokenEnd, Tokens};
+use super::token_group::TokenGroup;
+use crate::lane::LaneRef;
+use crate::sync::Arc;
+
+/// Whose cancellation the context watches.
+pub(crate) enum Whose<'a> {
+    /// A detached plain job: nobody can cancel it, but the coordinator can be shut down.
+    Nobody,
+    Borrowed(&'a dyn Controlled),
+    Shared(Arc<dyn Controlled>),
+}
+
+/// The body's view of its job; also the handle to its tokens.
+pub struct JobContext<'a> {
+    inner: Cow<'a, Arc<Inner>>,
+    lane: Cow<'a, LaneRef<Entry>>,
+    whose: Whose<'a>,
+    attempt: u32,
+    tokens: Option<Arc<Tokens>>,
+}
+
+impl<'a> JobContext<'a> {
+    pub(crate) fn borrowed(
+        inner: &'a Arc<Inner>,
+        lane: &'a LaneRef<Entry>,
+        whose: Whose<'a>,
+        attempt: u32,
+    ) -> Self {
+        Self {
+            inner: Cow::Borrowed(inner),
+            lane: Cow::Borrowed(lane),
+            whose,
+            attempt,
+            tokens: None,
+        }
+    }
+
+    /// A context that a future may own, and its tokens, whose body's hold is the future's.
+    pub(crate) fn owned(
+        inner: &Arc<Inner>,
+        lane: &LaneRef<Entry>,
+        control: Arc<dyn Controlled>,
+        attempt: u32,
+    ) -> (JobContext<'static>, Arc<Tokens>) {
+        let tokens = Arc::new(TokenGroup::new(lane.clone()));
+        let context = JobContext {
+            inner: Cow::Owned(inner.clone()),
+            lane: Cow::Owned(lane.clone()),
+            whose: Whose::Shared(control),
+            attempt,
+            tokens: Some(tokens.clone()),
+        };
+        (context, tokens)
+    }
+
+    /// The tokens that were taken, if any.
+    pub(crate) fn into_tokens(self) -> Option<Arc<Tokens>> {
+        self.tokens
+    }
+
+    /// The number of this attempt, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Takes a token: when the body returns `Ok`, the job stays pending, without a worker, until
+    /// every token has succeeded. The first failure fails the attempt.
+    ///
+    /// Once the attempt is over, a token is taken in vain: finishing it has no effect.
+    pub fn defer(&mut self) -> Token {
+        let lane = &self.lane;
+        let tokens =
+            self.tokens.get_or_insert_with(|| Arc::new(TokenGroup::new(LaneRef::clone(lane))));
+        Token::new(TokenGroup::defer(tokens))
+    }
+
+    /// True once the job is cancelled or the coordinator is shut down: return soon. What the body
+    /// returns still counts; after a failure there is no further attempt.
+    pub fn is_cancelled(&self) -> bool {
+        self.stopped().is_some()
+    }
+
+    /// Sleeps on this worker's thread, which does nothing else meanwhile; ends early, with the
+    /// cause, if the job is cancelled or the coordinator is shut down.
+    ///
+    /// Meant for bodies that poll something. A body that only waits should take a token, and an
+    /// async body should await [`delay`](Self::delay).
+    ///
+    /// # Errors
+    /// [`JobError::Cancelled`] or [`JobError::Shutdown`], to be handed on with `?`.
+    pub fn sleep(&self, time: Duration) -> Result<(), JobError> {
+        let deadline = self.inner.pool().clock().after(time);
+        self.inner.doze().until(deadline, || self.stopped())
+    }
+
+    fn stopped(&self) -> Option<JobError> {
+        let cancelled = match &self.whose {
+            Whose::Nobody => false,
+            Whose::Borrowed(job) => job.control().is_cancelled(),
+            Whose::Shared(job) => job.control().is_cancelled(),
+        };
+        if cancelled {
+            return Some(JobError::Cancelled);
+        }
+        self.inner.is_stopping().then_some(JobError::Shutdown)
+    }
+}
+
+impl fmt::Debug for JobContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobContext").field("attempt", &self.attempt).finish_non_exhaustive()
+    }
+}
+
+/// The undo's view of its job: what failed, how often, and what the failed attempt left behind.
+pub struct UndoContext<'a> {
+    pub(crate) job: JobContext<'a>,
+    pub(crate) cause: &'a JobError,
+    pub(crate) attempts: u32,
+    pub(crate) ends: &'a [TokenEnd],
+}
+
+impl UndoContext<'_> {
+    /// Why the job will not complete.
+    pub fn cause(&self) -> &JobError {
+        self.cause
+    }
+
+    /// How many attempts were started, 1 or more.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// How the tokens of the last attempt stood, in the order in which they were taken.
+    pub fn tokens(&self) -> &[TokenEnd] {
+        self.ends
+    }
+
+    /// The number of this run of the undo, from 1.
+    pub fn undo_attempt(&self) -> u32 {
+        self.job.attempt()
+    }
+
+    /// Takes a token, as [`JobContext::defer`] does for the body: the undo has succeeded when it
+    /// returned `Ok` and every token has succeeded.
+    pub fn defer(&mut self) -> Token {
+        self.job.defer()
+    }
+}
+
+impl fmt::Debug for UndoContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UndoContext")
+            .field("cause", self.cause)
+            .field("attempts", &self.attempts)
+            .field("tokens", &self.ends)
+            .finish_non_exhaustive()
+    }
+}

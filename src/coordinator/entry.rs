@@ -1,0 +1,100 @@
+//! An entry: a job as it lies in a lane.
+//!
+//! A detached plain job (a body that runs once, no options, no handle) lies in the lane itself and
+//! allocates nothing. Every other job is one box, a [`Run`] whose value type is erased here; a
+//! plain job becomes one if it takes tokens.
+
+use super::context::{JobContext, Whose};
+use super::current;
+use super::error::JobError;
+use super::inline::InlineDetached;
+use super::inner::Inner;
+use super::outcome::{JobOutcome, OutcomeKind};
+use super::run::Run;
+use crate::lane::{Abandon, LaneRef, Next, Step, Turn};
+use crate::pool::unwind;
+use crate::sync::Arc;
+
+/// The steps of a job of whatever value.
+pub(crate) trait Steps: Send {
+    fn step(&mut self, lane: &LaneRef<Entry>) -> Step;
+    fn end(self: Box<Self>);
+    fn abandon(self: Box<Self>, why: Abandon);
+}
+
+/// See the page.
+pub(crate) enum Entry {
+    Plain(InlineDetached, Arc<Inner>),
+    Full(Box<dyn Steps>),
+    /// A plain job that has run.
+    Ended(OutcomeKind, Arc<Inner>),
+    /// Only while a step moves a plain job on.
+    Moving,
+}
+
+impl Turn for Entry {
+    fn step(&mut self, lane: &LaneRef<Self>) -> Step {
+        if let Self::Full(run) = self {
+            return run.step(lane);
+        }
+        if let Self::Plain(body, inner) = std::mem::replace(self, Self::Moving) {
+            let (entry, step) = run_plain(body, inner, lane);
+            *self = entry;
+            return step;
+        }
+        debug_assert!(false, "an ended job got a turn");
+        Step::Ended(Next::Continue)
+    }
+
+    fn end(self) {
+        match self {
+            Self::Full(run) => run.end(),
+            Self::Ended(outcome, inner) => inner.stats().ended(outcome),
+            Self::Plain(..) | Self::Moving => debug_assert!(false, "ended without a step"),
+        }
+    }
+
+    fn abandon(self, why: Abandon) {
+        match self {
+            Self::Full(run) => run.abandon(why),
+            Self::Plain(body, inner) => {
+                inner.discard(body);
+                inner.stats().ended(match why {
+                    Abandon::Predecessor => OutcomeKind::Failed,
+                    Abandon::Shutdown => OutcomeKind::Lost,
+                });
+            }
+            Self::Ended(..) | Self::Moving => debug_assert!(false, "abandoned after its end"),
+        }
+    }
+}
+
+/// Runs a plain job: it ends here, unless it took tokens.
+fn run_plain(body: InlineDetached, inner: Arc<Inner>, lane: &LaneRef<Entry>) -> (Entry, Step) {
+    if inner.is_stopping() {
+        inner.discard(body);
+        return (Entry::Ended(OutcomeKind::Lost, inner), Step::Ended(Next::Continue));
+    }
+    let mut context = JobContext::borrowed(&inner, lane, Whose::Nobody, 1);
+    let result = {
+        let _current = current::enter(&inner, lane.key());
+        unwind::halt(|| body.call(&mut context))
+    };
+    let tokens = context.into_tokens();
+    let result = result.unwrap_or_else(|payload| {
+        let error = JobError::from_panic(&*payload);
+        // Nobody holds a handle, so nobody else would learn of it.
+        inner.pool().report_panic(payload);
+        Err(error)
+    });
+    if let Some(tokens) = tokens {
+        let mut run = Run::resumed(inner, lane.key().clone());
+        let step = run.resume(tokens, result, lane);
+        return (Entry::Full(Box::new(run)), step);
+    }
+    let outcome = match result {
+        Ok(()) => OutcomeKind::Completed,
+        Err(error) => JobOutcome::<()>::without_undo(error).kind(),
+    };
+    (Entry::Ended(outcome, inner), Step::Ended(Next::Continue))
+}

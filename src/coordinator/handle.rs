@@ -1,0 +1,280 @@
+//! The handle: the one who waits for a job's outcome.
+//!
+//! A [`Ticket`] is shared by the handle and the running job: the outcome's promise and the control
+//! word. The outcome is stored and its waiters are woken before the next job of the key starts.
+//!
+//! Invariant: one handle per ticket and no clones, so the handle is the outcome's only consumer.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::control::{Cancel, Control, Controlled, JobStatus};
+use super::current;
+use super::error::WaitError;
+use super::inner::Inner;
+use super::outcome::JobOutcome;
+use crate::base::promise::{Promise, Registration};
+use crate::lane::Key;
+use crate::pool::unwind;
+use crate::pool::{Runnable, Work};
+use crate::sync::Arc;
+
+/// What a job and its handle share.
+pub(crate) struct Ticket<T> {
+    control: Control,
+    outcome: Promise<JobOutcome<T>>,
+    inner: Arc<Inner>,
+    key: Key,
+}
+
+impl<T: Send + 'static> Ticket<T> {
+    pub(crate) fn new(inner: &Arc<Inner>, key: Key) -> Self {
+        Self { control: Control::new(), outcome: Promise::new(), inner: inner.clone(), key }
+    }
+
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Stores the outcome and wakes whoever waits for it. Never unwinds: a waker that panics is
+    /// reported to the pool.
+    pub(crate) fn publish(&self, outcome: JobOutcome<T>) {
+        self.inner.stats().ended(outcome.kind());
+        self.control.show(JobStatus::Ended);
+        match unwind::halt(|| self.outcome.fulfil(outcome)) {
+            Ok(first) => debug_assert!(first.is_ok(), "a job ends once"),
+            Err(payload) => self.inner.pool().report_panic(payload),
+        }
+    }
+}
+
+impl<T: Send + 'static> Controlled for Ticket<T> {
+    fn control(&self) -> &Control {
+        &self.control
+    }
+
+    fn cancel(&self) -> bool {
+        if self.outcome.is_done() {
+            return false;
+        }
+        match self.control.cancel() {
+            Cancel::EndUnstarted => self.publish(JobOutcome::Cancelled { started: false }),
+            Cancel::Asked => self.inner.doze().wake(),
+            Cancel::Nothing => {}
+        }
+        true
+    }
+}
+
+/// Waits for the outcome of one job.
+///
+/// Dropping it detaches: the job runs on, its value is dropped when it ends. As a future it is
+/// ready when the outcome is there; it needs no particular runtime.
+#[must_use = "dropping the handle detaches the job; use `submit_detached` for that"]
+pub struct JobHandle<T: Send + 'static> {
+    ticket: Arc<Ticket<T>>,
+    place: Registration,
+}
+
+/// The outcome, or why the wait ended without it, with the handle to try again.
+pub type Waited<T> = Result<JobOutcome<T>, WaitError<JobHandle<T>>>;
+
+impl<T: Send + 'static> JobHandle<T> {
+    pub(crate) fn new(ticket: Arc<Ticket<T>>) -> Self {
+        Self { ticket, place: Registration::default() }
+    }
+
+    /// Blocks until the job has ended.
+    ///
+    /// On a worker of the same pool it runs no other work meanwhile; the worker counts as blocked.
+    ///
+    /// # Errors
+    /// [`WaitError::WouldDeadlock`] inside a job of the same key, and on a worker when every other
+    /// worker is blocked too.
+    pub fn wait(mut self) -> Waited<T> {
+        match self.wait_done(None) {
+            Ok(()) => Ok(self.taken()),
+            Err(error) => Err(error.map(|()| self)),
+        }
+    }
+
+    /// As [`wait`](Self::wait), at most for `timeout`.
+    ///
+    /// # Errors
+    /// Also [`WaitError::TimedOut`], with the handle.
+    pub fn wait_timeout(mut self, timeout: Duration) -> Waited<T> {
+        match self.wait_done(Some(timeout)) {
+            Ok(()) => Ok(self.taken()),
+            Err(error) => Err(error.map(|()| self)),
+        }
+    }
+
+    /// Blocks until the job has ended, at most for `timeout`, and leaves the outcome where it is:
+    /// for waiters that share the handle.
+    ///
+    /// # Errors
+    /// As [`wait_timeout`](Self::wait_timeout).
+    pub fn wait_done(&self, timeout: Option<Duration>) -> Result<(), WaitError<()>> {
+        let ticket = &*self.ticket;
+        if ticket.outcome.is_done() {
+            return Ok(());
+        }
+        if current::runs(&ticket.inner, &ticket.key) {
+            return Err(WaitError::WouldDeadlock(()));
+        }
+        let pool = ticket.inner.pool();
+        let Ok(_blocking) = pool.enter_blocking() else {
+            return Err(WaitError::WouldDeadlock(()));
+        };
+        match timeout {
+            None => ticket.outcome.wait(),
+            Some(timeout) => {
+                if !ticket.outcome.wait_until(pool.clock().after(timeout)) {
+                    return Err(WaitError::TimedOut(()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// True once the outcome is there. Never blocks.
+    pub fn is_done(&self) -> bool {
+        self.ticket.outcome.is_done()
+    }
+
+    /// The outcome, if it is there; else the handle again. Never blocks.
+    pub fn try_wait(mut self) -> Result<JobOutcome<T>, Self> {
+        if self.is_done() { Ok(self.taken()) } else { Err(self) }
+    }
+
+    /// Calls `callback` with the outcome, once, as work of its own on the pool: it may block or
+    /// submit and never delays the job's lane. A panic in it goes to the pool's panic handler.
+    ///
+    /// If the pool has ended first, it is called on the thread that ended the job.
+    pub fn on_done(mut self, callback: impl FnOnce(JobOutcome<T>) + Send + 'static) {
+        let ticket = self.ticket.clone();
+        ticket.outcome.on_done(move || {
+            let outcome = self.taken();
+            let pool = self.ticket.inner.pool();
+            pool.post(Work::new(Box::new(Callback {
+                ticket: self.ticket.clone(),
+                outcome,
+                callback,
+            })));
+        });
+    }
+
+    /// Asks the job to stop; false if it has ended. Returns at once.
+    ///
+    /// A job that has not started ends now, as `Cancelled { started: false }`. One that waits for
+    /// tokens, an await or its backoff stops at its next turn: its undo runs, or it ends as
+    /// `Cancelled { started: true }`. A body on a worker goes on until it returns; see
+    /// [`JobContext::is_cancelled`](super::JobContext::is_cancelled). An undo is not stopped.
+    pub fn cancel(&self) -> bool {
+        self.ticket.cancel()
+    }
+
+    /// How the job stands; a glance that may be outdated at once.
+    pub fn status(&self) -> JobStatus {
+        self.ticket.control.status()
+    }
+
+    /// The key it was submitted under.
+    pub fn key(&self) -> &Key {
+        &self.ticket.key
+    }
+
+    /// Something to cancel the job with after this handle is gone.
+    pub fn control(&self) -> JobControl {
+        JobControl { job: self.ticket.clone() }
+    }
+
+    fn taken(&mut self) -> JobOutcome<T> {
+        // SAFETY: one handle per ticket, borrowed mutably here, so this is the only consumer; a
+        // shared reference from `outcome` would keep it borrowed.
+        unsafe { self.ticket.outcome.take() }.expect("it is done, and taken once")
+    }
+}
+
+impl<T: Send + Sync + 'static> JobHandle<T> {
+    /// The outcome, if it is there and the future has not given it out. Never blocks.
+    pub fn outcome(&self) -> Option<&JobOutcome<T>> {
+        self.ticket.outcome.get()
+    }
+}
+
+impl<T: Send + 'static> Future for JobHandle<T> {
+    type Output = JobOutcome<T>;
+
+    /// # Panics
+    /// If polled again after it was ready.
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<JobOutcome<T>> {
+        let this = self.get_mut();
+        match this.ticket.outcome.poll(&mut this.place, context) {
+            Poll::Ready(()) => Poll::Ready(this.taken()),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for JobHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobHandle")
+            .field("key", &self.ticket.key)
+            .field("status", &self.status())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Cancels and looks at a job; does not wait for it. Clones are controls of the same job.
+#[derive(Clone)]
+pub struct JobControl {
+    job: Arc<dyn Controlled>,
+}
+
+impl JobControl {
+    /// As [`JobHandle::cancel`].
+    pub fn cancel(&self) -> bool {
+        self.job.cancel()
+    }
+
+    /// As [`JobHandle::status`].
+    pub fn status(&self) -> JobStatus {
+        self.job.control().status()
+    }
+}
+
+impl fmt::Debug for JobControl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobControl").field("status", &self.status()).finish()
+    }
+}
+
+/// A callback on its way to a worker.
+struct Callback<T, F> {
+    ticket: Arc<Ticket<T>>,
+    outcome: JobOutcome<T>,
+    callback: F,
+}
+
+impl<T, F> Runnable for Box<Callback<T, F>>
+where
+    T: Send + 'static,
+    F: FnOnce(JobOutcome<T>) + Send + 'static,
+{
+    fn run(self) {
+        let Callback { outcome, callback, .. } = *self;
+        callback(outcome);
+    }
+
+    /// The pool has ended: the callback is called here, as nobody else would.
+    fn abandon(self) {
+        let Callback { ticket, outcome, callback } = *self;
+        if let Err(payload) = unwind::halt(|| callback(outcome)) {
+            ticket.inner.pool().report_panic(payload);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What all parts of one coordinator share: the pool, the lanes, the phase, the counters.
+
+use super::doze::Doze;
+use super::entry::Entry;
+use super::stats::Stats;
+use crate::lane::Lanes;
+use crate::pool::{Pool, unwind};
+use crate::sync::{AtomicU32, Ordering};
+
+/// How far a coordinator is with its end. Phases only grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u32)]
+pub(crate) enum Phase {
+    /// Jobs are accepted.
+    Open = 0,
+    /// No more jobs; those accepted run.
+    Draining = 1,
+    /// Jobs that have not started are lost; those that have are stopped and undone.
+    Stopping = 2,
+    /// Whatever still waits is lost.
+    Lost = 3,
+}
+
+/// See the page.
+pub(crate) struct Inner {
+    pool: Pool,
+    lanes: Lanes<Entry>,
+    phase: AtomicU32,
+    stats: Stats,
+    doze: Doze,
+}
+
+impl Inner {
+    pub(crate) fn new(pool: &Pool) -> Self {
+        Self {
+            pool: pool.clone(),
+            lanes: Lanes::new(pool),
+            phase: AtomicU32::new(Phase::Open as u32),
+            stats: Stats::new(),
+            doze: Doze::default(),
+        }
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    pub(crate) fn lanes(&self) -> &Lanes<Entry> {
+        &self.lanes
+    }
+
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    pub(crate) fn doze(&self) -> &Doze {
+        &self.doze
+    }
+
+    /// Drops user data; a panic in it goes to the pool's panic handler.
+    pub(crate) fn discard<V>(&self, value: V) {
+        if let Err(payload) = unwind::halt(|| drop(value)) {
+            self.pool.report_panic(payload);
+        }
+    }
+
+    /// True once `phase` or a later one is reached.
+    pub(crate) fn reached(&self, phase: Phase) -> bool {
+        // Relaxed: a request. Lanes that must act on it are woken after it was set, and the wake-up
+        // carries it; everybody else may see it a little later.
+        self.phase.load(Ordering::Relaxed) >= phase as u32
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.reached(Phase::Stopping)
+    }
+
+    /// Enters `phase`, unless a later one is reached.
+    pub(crate) fn advance(&self, phase: Phase) {
+        // Relaxed: only the first guess of the exchange.
+        let mut now = self.phase.load(Ordering::Relaxed);
+        while now < phase as u32 {
+            // Release, Relaxed: what the caller did before is ordered before the phase; a failed
+            // guess is only tried again.
+            match self.phase.compare_exchange(
+                now,
+                phase as u32,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => break,
+                Err(newer) => now = newer,
+            }
+        }
+    }
+}

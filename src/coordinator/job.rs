@@ -1,0 +1,248 @@
+//! A job: a body, and what goes with it.
+//!
+//! Plain data until it is submitted: `run.rs` executes it. A plain job (a body that runs once, no
+//! options) is stored in place; everything else lives in one side allocation.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::context::{JobContext, UndoContext};
+use super::error::JobError;
+use super::inline::InlineOnce;
+use super::retry::RetryPolicy;
+
+/// What happens to the lane after a job of it ended badly: it had been started and did not
+/// complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFailure {
+    /// The next job of the key runs.
+    #[default]
+    Continue,
+    /// The lane stops, its order kept, until
+    /// [`Coordinator::release`](super::Coordinator::release).
+    Hold,
+    /// The jobs of the key that wait at that moment end as `Failed` with
+    /// [`JobError::Predecessor`]; later ones run.
+    FailRest,
+}
+
+/// What happens to the lane after a double fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnDoubleFault {
+    /// As after any failure: what [`OnFailure`] says.
+    #[default]
+    Continue,
+    /// The lane stops, its order kept, until
+    /// [`Coordinator::release`](super::Coordinator::release).
+    Quarantine,
+}
+
+/// What happens to the other tokens of an attempt when one of them has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OpenTokens {
+    /// They are awaited before the next attempt or the undo starts, so that two attempts never
+    /// overlap.
+    #[default]
+    Await,
+    /// They are ignored from then on; what they stand for may overlap with what follows.
+    Ignore,
+}
+
+/// The future of an async body.
+pub(crate) type BodyFuture<T> = Pin<Box<dyn Future<Output = Result<T, JobError>> + Send>>;
+
+/// What a job does, by shape.
+pub(crate) enum Body<T> {
+    Once(InlineOnce<T>),
+    Repeatable(Box<dyn FnMut(&mut JobContext<'_>) -> Result<T, JobError> + Send>),
+    Future(Box<dyn FnMut(JobContext<'static>) -> BodyFuture<T> + Send>),
+    /// A `Once` that has run: there is nothing to run again.
+    Spent,
+}
+
+/// The undo, by shape.
+pub(crate) enum Undo {
+    None,
+    Once(Box<dyn FnOnce(&mut UndoContext<'_>) -> Result<(), JobError> + Send>),
+    Repeatable(Box<dyn FnMut(&mut UndoContext<'_>) -> Result<(), JobError> + Send>),
+    /// A `Once` that has run.
+    Spent,
+}
+
+/// Everything about a job but its body.
+pub(crate) struct Options {
+    pub(crate) undo: Undo,
+    pub(crate) undo_retry: RetryPolicy,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) on_failure: OnFailure,
+    pub(crate) on_double_fault: OnDoubleFault,
+    pub(crate) open_tokens: OpenTokens,
+    pub(crate) attempt_timeout: Option<Duration>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            undo: Undo::None,
+            undo_retry: RetryPolicy { conflicts: 0, ..RetryPolicy::default() },
+            retry: RetryPolicy::default(),
+            on_failure: OnFailure::default(),
+            on_double_fault: OnDoubleFault::default(),
+            open_tokens: OpenTokens::default(),
+            attempt_timeout: None,
+        }
+    }
+}
+
+/// A keyed unit of work: a body, perhaps an undo, policies, and one outcome.
+///
+/// The body returns `Ok(value)`, an error, or is *pending*: if it took tokens with
+/// [`JobContext::defer`], its `Ok(value)` becomes the outcome when every token has succeeded. A
+/// panic in it is a failure like any other ([`JobError::Panicked`]).
+///
+/// Dropping a job that was not submitted drops its captures; nothing runs.
+///
+/// ```
+/// use laneway::{Coordinator, Job, JobError, JobOutcome, Pool, RetryPolicy};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let coordinator = Coordinator::new(&Pool::new()?);
+/// let job = Job::repeatable(|ctx| match ctx.attempt() {
+///     1 => Err(JobError::new("the line was busy")),
+///     _ => Ok("delivered"),
+/// })
+/// .retry(RetryPolicy::with_retries(3));
+/// let outcome = coordinator.submit("letter-box", job)?.wait()?;
+/// assert!(matches!(outcome, JobOutcome::Completed("delivered")));
+/// # Ok(()) }
+/// ```
+#[must_use = "a job runs only when it is submitted"]
+pub struct Job<T> {
+    pub(crate) body: Body<T>,
+    pub(crate) options: Option<Box<Options>>,
+}
+
+impl<T: Send + 'static> Job<T> {
+    /// A body that runs once: it is never run again, whatever the retry policy says.
+    pub fn once<F>(body: F) -> Self
+    where
+        F: FnOnce(&mut JobContext<'_>) -> Result<T, JobError> + Send + 'static,
+    {
+        Self::with(Body::Once(InlineOnce::new(body)))
+    }
+
+    /// A body that can be run again, after failures as [`retry`](Self::retry) says and after
+    /// conflicts.
+    pub fn repeatable<F>(body: F) -> Self
+    where
+        F: FnMut(&mut JobContext<'_>) -> Result<T, JobError> + Send + 'static,
+    {
+        Self::with(Body::Repeatable(Box::new(body)))
+    }
+
+    /// An async body, called once per attempt. Its future is polled on the pool, by turns of the
+    /// job's lane, and holds no worker while it waits. A cancelled or expired attempt drops it.
+    ///
+    /// ```
+    /// use laneway::{Coordinator, Job, JobOutcome, Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let coordinator = Coordinator::new(&Pool::new()?);
+    /// let first = coordinator.submit("a", Job::once(|_| Ok(20)))?;
+    /// let mut first = Some(first);
+    /// let second = coordinator.submit("b", Job::future(move |_ctx| {
+    ///     let first = first.take();
+    ///     async move {
+    ///         let first = first.expect("one attempt only").await;
+    ///         Ok(first.completed().unwrap_or(0) + 1)
+    ///     }
+    /// }))?;
+    /// assert!(matches!(second.wait()?, JobOutcome::Completed(21)));
+    /// # Ok(()) }
+    /// ```
+    pub fn future<F, Fut>(mut body: F) -> Self
+    where
+        F: FnMut(JobContext<'static>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, JobError>> + Send + 'static,
+    {
+        Self::with(Body::Future(Box::new(move |context| Box::pin(body(context)))))
+    }
+
+    fn with(body: Body<T>) -> Self {
+        Self { body, options: None }
+    }
+
+    fn options(&mut self) -> &mut Options {
+        self.options.get_or_insert_default()
+    }
+
+    /// Gives the job an undo. It runs once, whenever an attempt was started and the job will not
+    /// complete: after failure, panic, cancel, expiry and shutdown (until its deadline). It may
+    /// take tokens of its own. If it fails, the outcome is a double fault.
+    pub fn undo<F>(mut self, undo: F) -> Self
+    where
+        F: FnOnce(&mut UndoContext<'_>) -> Result<(), JobError> + Send + 'static,
+    {
+        self.options().undo = Undo::Once(Box::new(undo));
+        self
+    }
+
+    /// As [`undo`](Self::undo), run again when it fails, as `policy` says.
+    pub fn undo_repeatable<F>(mut self, policy: RetryPolicy, undo: F) -> Self
+    where
+        F: FnMut(&mut UndoContext<'_>) -> Result<(), JobError> + Send + 'static,
+    {
+        let options = self.options();
+        options.undo = Undo::Repeatable(Box::new(undo));
+        options.undo_retry = policy;
+        self
+    }
+
+    /// When to run it again. Default: after conflicts only. No effect on a body that runs
+    /// [`once`](Self::once).
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.options().retry = policy;
+        self
+    }
+
+    /// What becomes of the lane if the job ends badly. Default: it goes on.
+    pub fn on_failure(mut self, rule: OnFailure) -> Self {
+        self.options().on_failure = rule;
+        self
+    }
+
+    /// What becomes of the lane after a double fault. Default: as after any failure.
+    pub fn on_double_fault(mut self, rule: OnDoubleFault) -> Self {
+        self.options().on_double_fault = rule;
+        self
+    }
+
+    /// What becomes of the other tokens when one has failed. Default: they are awaited.
+    pub fn open_tokens(mut self, rule: OpenTokens) -> Self {
+        self.options().open_tokens = rule;
+        self
+    }
+
+    /// How long one attempt, or one run of the undo, may wait for tokens and awaits, from its start.
+    /// When the time is up the attempt fails with [`JobError::TimedOut`], open tokens are ignored
+    /// and the future is dropped.
+    ///
+    /// A body on a worker's stack cannot be stopped from outside: it keeps its lane until it
+    /// returns, and then its result counts.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.options().attempt_timeout = Some(timeout);
+        self
+    }
+}
+
+impl<T> fmt::Debug for Job<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let body = match self.body {
+            Body::Once(_) => "once",
+            Body::Repeatable(_) => "repeatable",
+            Body::Future(_) => "future",
+            Body::Spent => "spent",
+        };
+        f.debug_struct("Job").field("body", &body).finish_non_exhaustive()
+    }
+}
