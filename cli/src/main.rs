@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+#[allow(dead_code, unused_imports, reason = "`run --state` is its first caller")]
 mod keeper;
 mod replay;
 
