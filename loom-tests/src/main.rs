@@ -33,6 +33,12 @@ mod base {
     mod seat;
 }
 
+/// Layer lane, its lock-free files.
+#[path = "../../src/lane"]
+mod lane {
+    pub(crate) mod inbox;
+}
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

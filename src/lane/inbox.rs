@@ -420,8 +420,8 @@ impl<T> Drop for Inbox<T> {
         }
         // SAFETY: as above.
         let front = self.front.with(|front| unsafe { (*front).block });
-        // Acquire [inbox-spare]: pairs with the Release in `recycle`.
-        let spare = self.spare.swap(ptr::null_mut(), Ordering::Acquire);
+        // Relaxed: exclusive access.
+        let spare = self.spare.load(Ordering::Relaxed);
         for block in [front, spare] {
             if !block.is_null() {
                 // SAFETY: nothing is left to take, so the front block is the only one of the chain

@@ -70,13 +70,18 @@ macro_rules! shadowed {
         pub(crate) struct $name $($generics)* {
             real: $real,
             shadow: checked::AtomicUsize,
+            leak: loom::alloc::Track<()>,
         }
 
         #[allow(dead_code)] // not every width is used by every model
         impl $($generics)* $name $($generics)* {
             #[track_caller]
             pub(crate) fn new(value: $value) -> Self {
-                Self { real: <$real>::new(value), shadow: checked::AtomicUsize::new(0) }
+                Self {
+                    real: <$real>::new(value),
+                    shadow: checked::AtomicUsize::new(0),
+                    leak: loom::alloc::Track::new(()),
+                }
             }
             fn touch(&self) {
                 // Relaxed: only there to be a dependency.
@@ -130,7 +135,8 @@ macro_rules! shadowed {
     };
 }
 
-/// An atomic that dies (with its frame, its block, its node) after an access that did not happen
+/// An atomic that never dies is reported as a leak, by its `Track`, and so is what it is a part of.
+/// One that dies (with its frame, its block, its node) after an access that did not happen
 /// before is reported: whoever made that access could have come too late.
 macro_rules! mortal {
     ($($name:ident [$($generics:tt)*]),*) => {$(

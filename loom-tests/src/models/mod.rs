@@ -2,6 +2,7 @@
 
 mod canary;
 mod epoch_cell;
+mod inbox;
 mod promise;
 mod watched;
 
@@ -26,6 +27,11 @@ models! {
         a_version_lives_as_long_as_its_guard,
         writers_free_what_other_writers_published,
         readers_and_writers_share_the_retired_list;
+    inbox:
+        two_producers_over_two_blocks,
+        blocks_come_back_while_another_produces,
+        three_producers_meet_at_a_full_block,
+        an_inbox_dropped_with_values_inside_drops_them;
     promise:
         a_waiter_sees_the_value,
         two_waiters_and_a_fulfiller,
