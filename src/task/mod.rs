@@ -1,1 +1,46 @@
-//! Layer: task.
+//! Persistent tasks as plain data: records, commands, and one pure function between them.
+//!
+//! [`apply`] turns a [`State`] and a [`Command`] into the next state and its [`Effects`], or into a
+//! [`Rejection`] that has changed nothing. It does no I/O, reads no clock, draws no random number
+//! and spawns nothing, so the same code runs under the embedded store, under a cluster and under a
+//! test that replays a million histories. What depends on the world (the time, an executor's
+//! opinion, the nodes that live) is asked for beforehand and handed in.
+//!
+//! | file | noun |
+//! |---|---|
+//! | `ident.rs` | names and numbers: [`TaskId`], [`AllocationId`], [`Revision`], [`Timestamp`] |
+//! | `record.rs` | what is stored of one task: [`Record`], [`Tombstone`], [`Opaque`] |
+//! | `policy.rs` | what a task asks for: [`Policies`], [`OnFailure`] |
+//! | `state.rs` | all records, with the indexes that keep every command O(log n) |
+//! | `command.rs` | what can be asked, what is answered, why it is refused |
+//! | `apply.rs` | the function |
+//! | `assignment.rs` | which waiting tasks a node should get now |
+//! | `diff.rs` | what changed between two states, in O(changes) |
+//!
+//! Invariants, checked after every step of the property tests:
+//! - An allocation id is given to one allocation of one task, once, ever.
+//! - Of the tasks of one lane at most one is assigned: the one that was started first.
+//! - A record is in exactly the indexes that its phase asks for.
+//! - A rejected command leaves the state equal to what it was.
+//!
+//! Not here: bytes on a disk (`store`), threads and waiting (`service`).
+
+mod apply;
+mod assignment;
+mod command;
+mod diff;
+mod ident;
+mod policy;
+mod record;
+mod state;
+
+pub use apply::{apply, apply_to};
+pub use assignment::{Node, plan};
+pub use command::{Answer, Command, Effects, Ended, NewTask, Rejection, Started};
+pub use diff::{Change, Changes, diff};
+pub use ident::{AllocationId, Bytes, NodeId, Revision, Sequence, TaskId, Timestamp};
+pub use policy::{Backoff, OnFailure, Policies};
+pub use record::{
+    Attempts, Checkpoint, Ending, Failure, FailureKind, Opaque, Outcome, Phase, Record, Tombstone,
+};
+pub use state::{Explanation, Limits, Saved, State};
