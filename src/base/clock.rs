@@ -3,7 +3,7 @@
 //! Everything else is handed the time or a [`Clock`]. Today there is one kind, the system's
 //! monotonic clock; the type is the seam for one that tests move by hand.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Where the time comes from. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -24,6 +24,16 @@ impl Clock {
     pub(crate) fn now(&self) -> Instant {
         match self.0 {
             Source::System => Instant::now(),
+        }
+    }
+
+    /// The time of day: milliseconds since 1970, zero before that. Not monotonic; for times that
+    /// are stored.
+    pub(crate) fn unix_ms(&self) -> u64 {
+        match self.0 {
+            Source::System => SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
         }
     }
 

@@ -148,6 +148,18 @@ pub struct Opaque {
     pub bytes: Bytes,
 }
 
+impl Failure {
+    /// The executor could not start.
+    pub fn start(message: impl Into<Arc<str>>) -> Self {
+        Self { kind: FailureKind::Start, message: message.into() }
+    }
+
+    /// It started and failed later.
+    pub fn run(message: impl Into<Arc<str>>) -> Self {
+        Self { kind: FailureKind::Run, message: message.into() }
+    }
+}
+
 impl Record {
     /// Whether the task is over.
     pub fn has_ended(&self) -> bool {
@@ -215,8 +227,8 @@ impl Fnv {
 
     fn bytes(&mut self, bytes: &[u8]) {
         for &byte in bytes {
-            self.0 = (self.0 ^ u128::from(byte))
-                .wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+            self.0 =
+                (self.0 ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
         }
     }
 }

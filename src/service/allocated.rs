@@ -1,0 +1,254 @@
+//! A task on this node: what its executor sees, and how it reports the end.
+//!
+//! One allocation reports one end, by whoever is first: the answer of [`Executor::start`], or the
+//! [`Completion`]. Two holders keep a body alive, the call of `start` and the completion; when the
+//! last of them goes without a report, that is a failure, and only then does the lane go on. What is
+//! reported after a cancel, or after the node lost the task, is sent all the same: the rules answer
+//! it, with [`Rejection::Fenced`](crate::task::Rejection::Fenced) if it is too late.
+//!
+//! [`Executor::start`]: super::Executor::start
+
+use std::fmt;
+use std::ops::Deref;
+
+use parking_lot::Mutex;
+
+use super::Shared;
+use super::error::TaskError;
+use super::executor::{Executor, Progress};
+use super::mailbox::Request;
+use super::pending::Pending;
+use crate::base::promise::Promise;
+use crate::pool::unwind;
+use crate::sync::{Arc, AtomicBool, Ordering};
+use crate::task::{AllocationId, Bytes, Command, Failure, Record, Rejection, TaskId};
+
+/// A task that this node runs, as its executor sees it. Clones see the same; holding one keeps
+/// nothing alive.
+#[derive(Clone)]
+pub struct TaskContext {
+    core: Arc<Core>,
+}
+
+struct Core {
+    shared: Arc<Shared>,
+    record: Arc<Record>,
+    /// Fulfilled when the body should stop.
+    cancelled: Promise<()>,
+    /// Somebody has begun to run it.
+    begun: AtomicBool,
+    /// Somebody has reported the end.
+    reported: AtomicBool,
+    /// The hold of the completion, while `start` runs and nobody has taken it.
+    spare: Mutex<Option<Arc<Body>>>,
+}
+
+impl TaskContext {
+    pub(super) fn new(shared: Arc<Shared>, record: Arc<Record>) -> Self {
+        let core = Core {
+            shared,
+            record,
+            cancelled: Promise::new(),
+            begun: AtomicBool::new(false),
+            reported: AtomicBool::new(false),
+            spare: Mutex::new(None),
+        };
+        Self { core: Arc::new(core) }
+    }
+
+    /// The task's id.
+    pub fn id(&self) -> &TaskId {
+        &self.core.record.id
+    }
+
+    /// What the task was started with.
+    pub fn params(&self) -> &Bytes {
+        &self.core.record.params
+    }
+
+    /// The last checkpoint that was durable when this allocation was given, by whichever allocation.
+    pub fn state(&self) -> Option<&Bytes> {
+        self.core.record.state.as_ref().map(|state| &state.value)
+    }
+
+    /// This run's fencing token: hand it to whatever the task writes to, to tell a late write of an
+    /// earlier run.
+    pub fn allocation(&self) -> AllocationId {
+        self.core.record.allocation
+    }
+
+    /// The record as of the assignment.
+    pub fn record(&self) -> &Arc<Record> {
+        &self.core.record
+    }
+
+    /// Stores `value` as the state that a later run begins from. Of several values that wait for
+    /// the same commit only the last is written.
+    ///
+    /// # Errors
+    /// Through the [`Pending`]: [`Rejection::Fenced`] if the task is no longer this run's: stop.
+    pub fn checkpoint(&self, value: impl Into<Bytes>) -> Pending<()> {
+        let (id, allocation) = (self.id().clone(), self.allocation());
+        let command = Command::UpdateState { id, allocation, value: value.into() };
+        self.core.shared.ask(command, |_| ())
+    }
+
+    /// Takes over the report of the end: [`Executor::start`] may then return
+    /// [`Progress::Deferred`], and the task runs until the completion says so, on whatever thread.
+    ///
+    /// [`Executor::start`]: super::Executor::start
+    /// [`Progress::Deferred`]: super::Progress::Deferred
+    ///
+    /// # Panics
+    /// If it was called before on this run, or after `start` returned: there is one completion.
+    pub fn defer(&self) -> Completion {
+        let body = self.core.spare.lock().take();
+        let body = body.expect("one completion for each run, taken while `start` runs");
+        Completion { context: self.clone(), body }
+    }
+
+    /// Whether the body should stop: the task was cancelled or removed, or the service ends.
+    pub fn is_cancelled(&self) -> bool {
+        self.core.cancelled.is_done()
+    }
+
+    /// Calls `call` when the body should stop, on a worker of the pool; at once if it should
+    /// already.
+    pub fn on_cancel(&self, call: impl FnOnce() + Send + 'static) {
+        let pool = self.core.shared.pool.clone();
+        self.core.cancelled.on_done(move || pool.spawn(call));
+    }
+}
+
+impl TaskContext {
+    /// Says that the body should stop.
+    pub(super) fn cancel(&self) {
+        // A second cancel says nothing new.
+        let _ = self.core.cancelled.fulfil(());
+    }
+
+    /// Sends the end of this run; refused if it was reported before.
+    fn report(&self, end: Result<Bytes, Failure>) -> Pending<()> {
+        let core = &self.core;
+        // Relaxed: only decides who is first; the mailbox orders what is sent.
+        if core.reported.swap(true, Ordering::Relaxed) {
+            let rejection = Rejection::Fenced { id: self.id().clone(), current: self.allocation() };
+            return Pending::failed(&core.shared.pool, TaskError::Rejected(rejection));
+        }
+        let (id, allocation) = (self.id().clone(), self.allocation());
+        let command = match end {
+            Ok(result) => Command::Complete { id, allocation, result },
+            Err(failure) => Command::Fail { id, allocation, failure },
+        };
+        core.shared.ask(command, |_| ())
+    }
+}
+
+impl fmt::Debug for TaskContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskContext")
+            .field("id", self.id())
+            .field("allocation", &self.allocation())
+            .field("is_cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The right and the duty to report the end of one run, from any thread.
+///
+/// Reads as its [`TaskContext`]. Dropped without a report, the run has failed. Its lane goes on
+/// once the end is reported and committed, and this is gone.
+#[must_use = "dropping the completion fails the task"]
+pub struct Completion {
+    context: TaskContext,
+    body: Arc<Body>,
+}
+
+impl Completion {
+    /// The task is complete, with `result`. The answer comes when that is durable: until then a
+    /// crash runs the task again.
+    ///
+    /// # Errors
+    /// Through the [`Pending`]: [`Rejection::Fenced`] if the task was no longer this run's,
+    /// [`TaskError::Store`], [`TaskError::Closed`].
+    pub fn complete(self, result: impl Into<Bytes>) -> Pending<()> {
+        self.context.report(Ok(result.into()))
+    }
+
+    /// The run has failed; the task's policy decides what follows.
+    ///
+    /// # Errors
+    /// As [`complete`](Self::complete).
+    pub fn fail(self, failure: Failure) -> Pending<()> {
+        self.context.report(Err(failure))
+    }
+}
+
+impl Deref for Completion {
+    type Target = TaskContext;
+
+    fn deref(&self) -> &TaskContext {
+        &self.context
+    }
+}
+
+impl fmt::Debug for Completion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Completion").field(&self.context).finish()
+    }
+}
+
+/// What both holders of a run share; dropped when the run is over.
+pub(super) struct Body {
+    context: TaskContext,
+}
+
+impl Body {
+    pub(super) fn new(context: TaskContext) -> Self {
+        Self { context }
+    }
+
+    /// Runs the executor and reports what it answers. On the lane of the task.
+    pub(super) fn run(self, executor: &dyn Executor) {
+        let core = self.context.core.clone();
+        // Relaxed: read in the drop of the last hold, which the `Arc` orders after this.
+        core.begun.store(true, Ordering::Relaxed);
+        let body = Arc::new(self);
+        *core.spare.lock() = Some(body.clone());
+        let progress = unwind::halt(|| executor.start(&body.context));
+        let untaken = core.spare.lock().take().is_some();
+        let end = match progress {
+            Ok(Ok(Progress::Done(result))) => Ok(result),
+            Ok(Ok(Progress::Deferred)) if untaken => {
+                Err(Failure::run("deferred, but took no completion"))
+            }
+            Ok(Ok(Progress::Deferred)) => return,
+            Ok(Err(failure)) => Err(failure),
+            Err(payload) => Err(Failure::run(format!("panicked: {}", panic_text(&payload)))),
+        };
+        drop(body.context.report(end));
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        let core = &self.context.core;
+        // Relaxed: both were written before the holder that wrote them let go.
+        let begun = core.begun.load(Ordering::Relaxed);
+        // Relaxed: as above.
+        if begun && !core.reported.load(Ordering::Relaxed) {
+            drop(self.context.report(Err(Failure::run("ended without a report"))));
+        }
+        core.shared.mailbox.send(Request::Left { allocation: self.context.allocation(), begun });
+    }
+}
+
+fn panic_text(payload: &unwind::Payload) -> &str {
+    if let Some(text) = payload.downcast_ref::<&str>() {
+        text
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text
+    } else {
+        "a value that is no text"
+    }
+}

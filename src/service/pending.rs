@@ -1,0 +1,144 @@
+//! An answer that comes with a commit.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::error::TaskError;
+use crate::base::promise::{Promise, Registration};
+use crate::pool::Pool;
+use crate::sync::Arc;
+use crate::task::{Answer, Ended};
+
+/// What the committer says, before it is read as what was asked for.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// To a command.
+    Answer(Answer),
+    /// To a wait for an end.
+    Ended(Ended),
+    /// To a shutdown: how many bodies were left.
+    Left(usize),
+    /// To a registration.
+    Registered,
+}
+
+/// Where a reply goes.
+pub(super) type Sender = Arc<Promise<Result<Reply, TaskError>>>;
+
+/// Sends the one answer to a request.
+pub(super) fn answer(reply: &Sender, answer: Result<Reply, TaskError>) {
+    let first = reply.fulfil(answer);
+    debug_assert!(first.is_ok(), "a request is answered once");
+}
+
+/// An answer of the task service that is sent after its commit. Wait for it, poll it, have it
+/// handed to a callback, or drop it: the request stands either way.
+#[must_use = "a request is only known to be durable once its answer is there"]
+pub struct Pending<T> {
+    pool: Pool,
+    promise: Sender,
+    read: fn(&Reply) -> T,
+    /// Whether the answer takes work of the pool.
+    by_pool: bool,
+    place: Registration,
+}
+
+/// The answer to come on `promise`, as `read` makes it out.
+pub(super) fn pending<T>(pool: &Pool, promise: Sender, read: fn(&Reply) -> T) -> Pending<T> {
+    Pending { pool: pool.clone(), promise, read, by_pool: false, place: Registration::default() }
+}
+
+impl<T> Pending<T> {
+    /// An answer that is there already.
+    pub(super) fn failed(pool: &Pool, error: TaskError) -> Self {
+        let promise = Arc::new(Promise::new());
+        answer(&promise, Err(error));
+        pending(pool, promise, |_| unreachable!("an error is not read"))
+    }
+
+    /// Marks that the answer takes work of the pool: waiting for it on the last free worker would
+    /// be waiting for itself.
+    pub(super) fn by_pool(mut self) -> Self {
+        self.by_pool = true;
+        self
+    }
+
+    /// Blocks until the answer is there. On a worker of the pool this counts as blocking.
+    ///
+    /// # Errors
+    /// Those of the request.
+    pub fn wait(self) -> Result<T, TaskError> {
+        let _blocking = self.enter()?;
+        self.promise.wait();
+        self.answer()
+    }
+
+    /// As [`wait`](Self::wait), at most for `timeout`; `None` if the answer is not there by then.
+    ///
+    /// # Errors
+    /// Those of the request.
+    pub fn wait_timeout(&self, timeout: Duration) -> Option<Result<T, TaskError>> {
+        let _blocking = match self.enter() {
+            Ok(blocking) => blocking,
+            Err(error) => return Some(Err(error)),
+        };
+        let deadline = self.pool.clock().after(timeout);
+        self.promise.wait_until(deadline).then(|| self.answer())
+    }
+
+    /// Whether the answer is there.
+    pub fn is_done(&self) -> bool {
+        self.promise.is_done()
+    }
+
+    /// Calls `call` with the answer, on a worker of the pool, as work of its own.
+    pub fn on_done(self, call: impl FnOnce(Result<T, TaskError>) + Send + 'static)
+    where
+        T: 'static,
+    {
+        let Self { pool, promise, read, .. } = self;
+        let answered = promise.clone();
+        promise.on_done(move || pool.spawn(move || call(answer_of(&answered, read))));
+    }
+
+    fn enter(&self) -> Result<Option<crate::pool::Blocking>, TaskError> {
+        if self.promise.is_done() {
+            return Ok(None);
+        }
+        match self.pool.enter_blocking() {
+            Ok(blocking) => Ok(Some(blocking)),
+            Err(_) if self.by_pool => Err(TaskError::WouldDeadlock),
+            // The committer answers without the pool: waiting is slow for the pool, not endless.
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn answer(&self) -> Result<T, TaskError> {
+        answer_of(&self.promise, self.read)
+    }
+}
+
+fn answer_of<T>(promise: &Sender, read: fn(&Reply) -> T) -> Result<T, TaskError> {
+    promise.get().expect("the promise is fulfilled").as_ref().map(read).map_err(Clone::clone)
+}
+
+impl<T> Future for Pending<T> {
+    type Output = Result<T, TaskError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        match this.promise.poll(&mut this.place, context) {
+            Poll::Ready(()) => Poll::Ready(this.answer()),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Pending<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").field("is_done", &self.is_done()).finish_non_exhaustive()
+    }
+}
