@@ -8,6 +8,7 @@
 #[allow(dead_code, unused_imports, reason = "`run --state` is its first caller")]
 mod keeper;
 mod replay;
+mod run;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,8 @@ struct Laneway {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    /// Runs a file of keyed commands: in order per key, in parallel across keys.
+    Run(run::Args),
     /// Replays the history of a git repository into a directory and compares it with HEAD.
     Replay(replay::Args),
     /// Runs one command and records its end (started by `run`, not by hand).
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Err(refusal) => return refuse(&refusal),
     };
     match laneway.command {
+        Command::Run(args) => run::main(&args),
         Command::Replay(args) => replay::main(args),
         Command::Keeper(args) => keeper::main(args),
     }

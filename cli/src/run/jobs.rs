@@ -1,0 +1,139 @@
+//! From the file's jobs to the library's: each becomes a job of the coordinator under its key.
+//!
+//! The coordinator keeps the order, counts the attempts, waits between them, and says when to undo.
+//! A body only hands its command to the crew and leaves a token behind, which the crew's thread
+//! finishes when the command is over: no worker of the pool is held meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use laneway::coordinator::Jitter;
+use laneway::{Job, JobError, JobOutcome, OnFailure, RetryPolicy, Token};
+
+use super::board::Board;
+use super::command::Stop;
+use super::crew::Desk;
+use super::job_file::{JobSpec, OnFail};
+use super::launcher::{Errand, Launcher};
+use super::outcome::{Cause, Outcome};
+use super::output::Phase;
+use super::plan::Plan;
+
+/// The longest wait between two attempts, unless the first is longer.
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
+
+/// What the commands of all jobs need.
+pub(crate) struct Jobs {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) launcher: Launcher,
+}
+
+impl Jobs {
+    /// The job as the coordinator takes it.
+    pub(crate) fn job(self: &Arc<Jobs>, job: usize) -> Job<()> {
+        let spec = &self.plan.jobs[job];
+        let jobs = Arc::clone(self);
+        let body = Job::repeatable(move |context| {
+            jobs.hand_in(job, Phase::Run, context.attempt(), context.defer());
+            Ok(())
+        });
+        let body = body.retry(policy(spec)).on_failure(match spec.on_fail {
+            OnFail::Continue => OnFailure::Continue,
+            OnFail::Hold => OnFailure::Hold,
+            OnFail::FailRest => OnFailure::FailRest,
+        });
+        if spec.undo.is_none() {
+            return body;
+        }
+        let jobs = Arc::clone(self);
+        body.undo(move |context| {
+            jobs.hand_in(job, Phase::Undo, context.attempts(), context.defer());
+            Ok(())
+        })
+    }
+
+    /// What the coordinator's outcome says about a job of the file.
+    pub(crate) fn outcome(&self, job: usize, outcome: &JobOutcome<()>) -> Outcome {
+        let cause = |error: &JobError| self.cause(job, error);
+        match outcome {
+            JobOutcome::Completed(()) => Outcome::Completed,
+            JobOutcome::RolledBack { cause: error } => Outcome::RolledBack { cause: cause(error) },
+            JobOutcome::Failed { cause: error } => Outcome::Failed { cause: cause(error) },
+            JobOutcome::DoubleFault { cause: error, rollback } => {
+                Outcome::DoubleFault { cause: cause(error), rollback: cause(rollback) }
+            }
+            JobOutcome::Cancelled { started } => Outcome::Cancelled { started: *started },
+            JobOutcome::Expired => Outcome::Expired,
+            JobOutcome::Skipped => Outcome::Skipped,
+            JobOutcome::Superseded => Outcome::Superseded,
+            JobOutcome::Lost => Outcome::Lost,
+        }
+    }
+
+    fn cause(&self, job: usize, error: &JobError) -> Cause {
+        let spec = &self.plan.jobs[job];
+        match (error, spec.timeout) {
+            (JobError::Failed(error), _) if error.is::<Cause>() => {
+                error.downcast_ref::<Cause>().expect("just asked").clone()
+            }
+            (JobError::TimedOut, Some(timeout)) => {
+                Cause::Timeout { timeout_ms: timeout.as_millis() as u64 }
+            }
+            (JobError::Predecessor, _) => Cause::Predecessor { id: self.predecessor(job) },
+            (other, _) => Cause::System { message: other.to_string() },
+        }
+    }
+
+    /// The nearest job ahead in the key whose failure takes the rest along.
+    fn predecessor(&self, job: usize) -> String {
+        let ahead = std::iter::successors(self.plan.previous(job), |&job| self.plan.previous(job));
+        let mut specs = ahead.map(|job| &self.plan.jobs[job]);
+        specs.find(|spec| spec.on_fail == OnFail::FailRest).map_or(String::new(), |s| s.id.clone())
+    }
+
+    fn hand_in(self: &Arc<Jobs>, job: usize, phase: Phase, attempt: u32, token: Token) {
+        let jobs = Arc::clone(self);
+        self.desk.hand_in(move |stop| jobs.carry_out(job, phase, attempt, token, stop));
+    }
+
+    /// Runs one command on a thread of the crew, tells the board, and finishes the token.
+    fn carry_out(&self, job: usize, phase: Phase, attempt: u32, token: Token, stop: &Stop) {
+        let is_first = phase == Phase::Run && attempt == 1;
+        if !(if is_first { self.board.begin(job) } else { self.board.goes_on(job) }) {
+            // No cause to try again or to undo anything: nothing was done.
+            token.fail(JobError::Cancelled);
+            return;
+        }
+        let spec = &self.plan.jobs[job];
+        let finished =
+            self.launcher.run(Errand { job: spec, phase, attempt }, stop, |began| match phase {
+                Phase::Run => self.board.started(job, attempt, began.pid, began.resumed),
+                Phase::Undo => self.board.undoing(job, began.pid, began.resumed),
+            });
+        match finished.end {
+            Ok(()) => token.succeed(),
+            Err(cause) => {
+                let again = phase == Phase::Run && attempt <= spec.retries;
+                self.board.failed(job, attempt, &cause, finished.tail, again);
+                token.fail(match cause {
+                    Cause::Timeout { .. } => JobError::TimedOut,
+                    Cause::Stopped => JobError::Cancelled,
+                    cause => JobError::new(cause),
+                });
+            }
+        }
+    }
+}
+
+fn policy(spec: &JobSpec) -> RetryPolicy {
+    RetryPolicy {
+        retries: spec.retries,
+        delay_base: spec.backoff,
+        factor: 2,
+        delay_max: spec.backoff.max(BACKOFF_MAX),
+        jitter: Jitter::None,
+        ..RetryPolicy::default()
+    }
+}
