@@ -49,6 +49,15 @@ impl<T: Send + 'static> Ticket<T> {
             Err(payload) => self.inner.pool().report_panic(payload),
         }
     }
+
+    /// Calls `callback` once the outcome is there, as work of its own.
+    fn on_ended(self: &Arc<Self>, callback: impl FnOnce() + Send + 'static) {
+        let ticket = self.clone();
+        self.outcome.on_done(move || {
+            let called = Box::new(Callback { ticket: ticket.clone(), callback });
+            ticket.inner.pool().post(Work::new(called));
+        });
+    }
 }
 
 impl<T: Send + 'static> Controlled for Ticket<T> {
@@ -156,15 +165,13 @@ impl<T: Send + 'static> JobHandle<T> {
     /// If the pool has ended first, it is called on the thread that ended the job.
     pub fn on_done(mut self, callback: impl FnOnce(JobOutcome<T>) + Send + 'static) {
         let ticket = self.ticket.clone();
-        ticket.outcome.on_done(move || {
-            let outcome = self.taken();
-            let pool = self.ticket.inner.pool();
-            pool.post(Work::new(Box::new(Callback {
-                ticket: self.ticket.clone(),
-                outcome,
-                callback,
-            })));
-        });
+        ticket.on_ended(move || callback(self.taken()));
+    }
+
+    /// As [`on_done`](Self::on_done), for owners that share the handle: the outcome stays where it
+    /// is.
+    pub fn on_ended(&self, callback: impl FnOnce() + Send + 'static) {
+        self.ticket.on_ended(callback);
     }
 
     /// Asks the job to stop; false if it has ended. Returns at once.
@@ -256,24 +263,23 @@ impl fmt::Debug for JobControl {
 /// A callback on its way to a worker.
 struct Callback<T, F> {
     ticket: Arc<Ticket<T>>,
-    outcome: JobOutcome<T>,
     callback: F,
 }
 
 impl<T, F> Runnable for Box<Callback<T, F>>
 where
     T: Send + 'static,
-    F: FnOnce(JobOutcome<T>) + Send + 'static,
+    F: FnOnce() + Send + 'static,
 {
     fn run(self) {
-        let Callback { outcome, callback, .. } = *self;
-        callback(outcome);
+        let Callback { callback, .. } = *self;
+        callback();
     }
 
     /// The pool has ended: the callback is called here, as nobody else would.
     fn abandon(self) {
-        let Callback { ticket, outcome, callback } = *self;
-        if let Err(payload) = unwind::halt(|| callback(outcome)) {
+        let Callback { ticket, callback } = *self;
+        if let Err(payload) = unwind::halt(callback) {
             ticket.inner.pool().report_panic(payload);
         }
     }
