@@ -156,9 +156,194 @@ typedef enum laneway_shutdown {
 } laneway_shutdown;
 
 /**
+ * How a job ended.
+ */
+typedef enum laneway_outcome_kind {
+  /**
+   * It has not ended.
+   */
+  LANEWAY_OUTCOME_NONE = 0,
+  /**
+   * The body and every token succeeded.
+   */
+  LANEWAY_OUTCOME_COMPLETED = 1,
+  /**
+   * It failed, and its undo has succeeded.
+   */
+  LANEWAY_OUTCOME_ROLLED_BACK = 2,
+  /**
+   * It failed, and no undo was given, or a predecessor took it along before it started.
+   */
+  LANEWAY_OUTCOME_FAILED = 3,
+  /**
+   * It failed, and so did its undo.
+   */
+  LANEWAY_OUTCOME_DOUBLE_FAULT = 4,
+  /**
+   * It was cancelled, and there was nothing to undo.
+   */
+  LANEWAY_OUTCOME_CANCELLED = 5,
+  /**
+   * Its time was up, and there was nothing to undo.
+   */
+  LANEWAY_OUTCOME_EXPIRED = 6,
+  /**
+   * Another node owns the entity.
+   */
+  LANEWAY_OUTCOME_SKIPPED = 7,
+  /**
+   * A later job took its place before it started.
+   */
+  LANEWAY_OUTCOME_SUPERSEDED = 8,
+  /**
+   * The coordinator or its pool was shut down first.
+   */
+  LANEWAY_OUTCOME_LOST = 9,
+} laneway_outcome_kind;
+
+/**
+ * Flags of a job.
+ */
+typedef enum laneway_job_flags {
+  /**
+   * The body is never run again, whatever the other options say.
+   */
+  LANEWAY_JOB_ONCE = 1,
+} laneway_job_flags;
+
+/**
+ * How delays between attempts are spread.
+ */
+typedef enum laneway_jitter {
+  /**
+   * Uniform between zero and the computed delay.
+   */
+  LANEWAY_JITTER_FULL = 0,
+  /**
+   * Exactly the computed delay.
+   */
+  LANEWAY_JITTER_NONE = 1,
+} laneway_jitter;
+
+/**
+ * What becomes of the lane after a job of it ended badly.
+ */
+typedef enum laneway_on_failure {
+  /**
+   * The next job of the key runs.
+   */
+  LANEWAY_ON_FAILURE_CONTINUE = 0,
+  /**
+   * The lane stops, its order kept, until `laneway_coordinator_release_key`.
+   */
+  LANEWAY_ON_FAILURE_HOLD = 1,
+  /**
+   * The jobs that wait at that moment end as failed, with `LANEWAY_EPREDECESSOR`.
+   */
+  LANEWAY_ON_FAILURE_FAIL_REST = 2,
+} laneway_on_failure;
+
+/**
+ * What becomes of the lane after a double fault.
+ */
+typedef enum laneway_on_double_fault {
+  /**
+   * As after any failure.
+   */
+  LANEWAY_ON_DOUBLE_FAULT_CONTINUE = 0,
+  /**
+   * The lane stops, its order kept, until `laneway_coordinator_release_key`.
+   */
+  LANEWAY_ON_DOUBLE_FAULT_QUARANTINE = 1,
+} laneway_on_double_fault;
+
+/**
+ * What becomes of the other tokens of an attempt when one of them has failed.
+ */
+typedef enum laneway_open_tokens {
+  /**
+   * They are awaited before the next attempt or the undo starts.
+   */
+  LANEWAY_OPEN_TOKENS_AWAIT = 0,
+  /**
+   * They are ignored from then on.
+   */
+  LANEWAY_OPEN_TOKENS_IGNORE = 1,
+} laneway_open_tokens;
+
+/**
+ * What a failure means for the job.
+ */
+typedef enum laneway_verdict {
+  /**
+   * It may pass: draw on the re-tries.
+   */
+  LANEWAY_VERDICT_RETRY = 0,
+  /**
+   * A lost optimistic lock: draw on the conflicts.
+   */
+  LANEWAY_VERDICT_CONFLICT = 1,
+  /**
+   * It will not pass: no further attempt.
+   */
+  LANEWAY_VERDICT_GIVE_UP = 2,
+} laneway_verdict;
+
+/**
+ * How a job stands.
+ */
+typedef enum laneway_job_state {
+  /**
+   * No attempt has been started.
+   */
+  LANEWAY_JOB_QUEUED = 0,
+  /**
+   * An attempt is on a worker.
+   */
+  LANEWAY_JOB_RUNNING = 1,
+  /**
+   * The body has returned; tokens are awaited.
+   */
+  LANEWAY_JOB_WAITING = 2,
+  /**
+   * The attempt has failed; the next one is due later.
+   */
+  LANEWAY_JOB_BACKING_OFF = 3,
+  /**
+   * The undo is at work.
+   */
+  LANEWAY_JOB_ROLLING_BACK = 4,
+  /**
+   * The outcome is there.
+   */
+  LANEWAY_JOB_ENDED = 5,
+  /**
+   * Something that this version of the header has no name for.
+   */
+  LANEWAY_JOB_OTHER = 6,
+} laneway_job_state;
+
+/**
+ * Runs keyed jobs on a pool. Counted: `laneway_coordinator_retain`,
+ * `laneway_coordinator_release`.
+ */
+typedef struct laneway_coordinator laneway_coordinator;
+
+/**
  * Why a call failed: a status and a text. Unique: freed once, by `laneway_error_free`.
  */
 typedef struct laneway_error laneway_error;
+
+/**
+ * A submitted job. Counted: `laneway_job_retain`, `laneway_job_release`. Releasing it detaches the
+ * job and does not cancel it.
+ */
+typedef struct laneway_job laneway_job;
+
+/**
+ * The body's view of its job. Borrowed: valid until the body returns, on its thread.
+ */
+typedef struct laneway_job_context laneway_job_context;
 
 /**
  * A pool of worker threads. Counted: `laneway_pool_retain`, `laneway_pool_release`.
@@ -178,9 +363,52 @@ typedef struct laneway_scope laneway_scope;
 typedef struct laneway_timer laneway_timer;
 
 /**
+ * Something that a job waits for after its body has returned. Unique: ended once, by
+ * `laneway_token_succeed`, `laneway_token_fail` or `laneway_token_free`.
+ */
+typedef struct laneway_token laneway_token;
+
+/**
+ * The undo's view of its job. Borrowed: valid until the undo returns, on its thread.
+ */
+typedef struct laneway_undo_context laneway_undo_context;
+
+/**
  * Submitted work. Unique: freed once, by `laneway_work_free`; that detaches the work.
  */
 typedef struct laneway_work laneway_work;
+
+/**
+ * How a coordinator is built. Zero means the default in every field.
+ */
+typedef struct laneway_coordinator_options {
+  /**
+   * Set by `laneway_coordinator_options_init`.
+   */
+  size_t struct_size;
+  /**
+   * None are defined: 0.
+   */
+  uint64_t flags;
+} laneway_coordinator_options;
+
+/**
+ * What a shutdown of a coordinator came to.
+ */
+typedef struct laneway_coordinator_report {
+  /**
+   * Set by `laneway_coordinator_report_init`.
+   */
+  size_t struct_size;
+  /**
+   * Jobs without an outcome yet: bodies on a worker, and what waits behind them.
+   */
+  uint64_t left;
+  /**
+   * Jobs that have ended as `LANEWAY_OUTCOME_LOST` since the coordinator was made.
+   */
+  uint64_t lost;
+} laneway_coordinator_report;
 
 /**
  * A status: 0 is success, above 0 another successful answer, below 0 a failure.
@@ -188,6 +416,199 @@ typedef struct laneway_work laneway_work;
  * Callers keep a `default:`: later versions add values of either sign.
  */
 typedef int32_t laneway_status;
+
+/**
+ * The undo of a job: answers as a body does.
+ */
+typedef laneway_status (*laneway_undo_fn)(void *user_data, struct laneway_undo_context *context);
+
+/**
+ * Decides what a failure means: one of `enum laneway_verdict`. Must not block.
+ */
+typedef uint32_t (*laneway_classify_fn)(void *user_data, laneway_status cause);
+
+/**
+ * Everything about a job but its body. Zero and NULL mean the default in every field.
+ */
+typedef struct laneway_job_options {
+  /**
+   * Set by `laneway_job_options_init`.
+   */
+  size_t struct_size;
+  /**
+   * Of `enum laneway_job_flags`.
+   */
+  uint64_t flags;
+  /**
+   * How many times the body is run again after a failure. Default: 0.
+   */
+  uint32_t retries;
+  /**
+   * What each further delay is multiplied by. Default: 2.
+   */
+  uint32_t factor;
+  /**
+   * The delay before the first re-try. Default: 10 ms.
+   */
+  uint64_t delay_base_ns;
+  /**
+   * The longest delay. Default: 10 s.
+   */
+  uint64_t delay_max_ns;
+  /**
+   * One of `enum laneway_jitter`.
+   */
+  uint32_t jitter;
+  /**
+   * How many times the body is run again after a conflict. Default: 16.
+   */
+  uint32_t conflicts;
+  /**
+   * One of `enum laneway_on_failure`.
+   */
+  uint32_t on_failure;
+  /**
+   * One of `enum laneway_on_double_fault`.
+   */
+  uint32_t on_double_fault;
+  /**
+   * One of `enum laneway_open_tokens`.
+   */
+  uint32_t open_tokens;
+  /**
+   * How many times the undo is run again after a failure, with the same delays. Default: 0.
+   */
+  uint32_t undo_retries;
+  /**
+   * How long one attempt may wait for its tokens. Default: without limit.
+   */
+  uint64_t attempt_timeout_ns;
+  /**
+   * Runs once, whenever an attempt was started and the job will not complete; with the body's
+   * `user_data`. Default: none.
+   */
+  laneway_undo_fn undo;
+  /**
+   * Judges failures, with the body's `user_data`. Default: conflicts are conflicts; failures,
+   * abandoned tokens and time-outs are retried, everything else is given up.
+   */
+  laneway_classify_fn classify;
+} laneway_job_options;
+
+/**
+ * The body of a job: answers 0 or above for success, `LANEWAY_PENDING` to wait for its tokens,
+ * below 0 for failure; `LANEWAY_ECONFLICT` says that an optimistic lock was lost.
+ *
+ * Runs on a worker. No exception, `longjmp` or `pthread_exit` may leave it.
+ */
+typedef laneway_status (*laneway_job_fn)(void *user_data, struct laneway_job_context *context);
+
+/**
+ * Ends the life of a `user_data`; called exactly once, on any thread; may be NULL.
+ */
+typedef void (*laneway_drop_fn)(void *user_data);
+
+/**
+ * What a coordinator has done so far. At quiescence `created` is the sum of the nine outcomes.
+ */
+typedef struct laneway_coordinator_counters {
+  /**
+   * Set by `laneway_coordinator_counters_init`.
+   */
+  size_t struct_size;
+  /**
+   * Jobs accepted.
+   */
+  uint64_t created;
+  /**
+   * Jobs ended as `LANEWAY_OUTCOME_COMPLETED`.
+   */
+  uint64_t completed;
+  /**
+   * Jobs ended as `LANEWAY_OUTCOME_ROLLED_BACK`.
+   */
+  uint64_t rolled_back;
+  /**
+   * Jobs ended as `LANEWAY_OUTCOME_FAILED`.
+   */
+  uint64_t failed;
+  /**
+   * Jobs ended as `LANEWAY_OUTCOME_DOUBLE_FAULT`.
+   */
+  uint64_t double_fault;
+  /**
+   * Jobs ended as `LANEWAY_OUTCOME_CANCELLED`.
+   */
+  uint64_t cancelled;
+  /**
+   * Jobs ended as `LANEWAY_OUTCOME_EXPIRED`.
+   */
+  uint64_t expired;
+  /**
+   * Jobs ended as `LANEWAY_OUTCOME_SKIPPED`.
+   */
+  uint64_t skipped;
+  /**
+   * Jobs ended as `LANEWAY_OUTCOME_SUPERSEDED`.
+   */
+  uint64_t superseded;
+  /**
+   * Jobs ended as `LANEWAY_OUTCOME_LOST`.
+   */
+  uint64_t lost;
+  /**
+   * Attempts started again after a failure.
+   */
+  uint64_t retries;
+  /**
+   * Attempts started again after a conflict.
+   */
+  uint64_t conflicts;
+  /**
+   * Jobs that have not had their first turn.
+   */
+  uint64_t queued;
+  /**
+   * Jobs that were started and have not ended.
+   */
+  uint64_t running;
+  /**
+   * Lanes that exist.
+   */
+  uint64_t lanes_open;
+} laneway_coordinator_counters;
+
+/**
+ * How a job ended, and why.
+ */
+typedef struct laneway_outcome {
+  /**
+   * Set by `laneway_outcome_init`.
+   */
+  size_t struct_size;
+  /**
+   * One of `enum laneway_outcome_kind`.
+   */
+  uint32_t kind;
+  /**
+   * 1 if an attempt had been started when it was cancelled, else 0.
+   */
+  uint32_t started;
+  /**
+   * Why it failed, where a cause is recorded; else `LANEWAY_OK`. A status that a body or a token
+   * gave comes back unchanged.
+   */
+  laneway_status cause;
+  /**
+   * Why the undo failed; else `LANEWAY_OK`.
+   */
+  laneway_status rollback;
+} laneway_outcome;
+
+/**
+ * Called once when a job has ended, on a worker, as work of its own. `job` is borrowed.
+ */
+typedef void (*laneway_done_fn)(void *user_data, struct laneway_job *job);
 
 /**
  * How a pool is built. Zero and NULL mean the default in every field.
@@ -314,11 +735,6 @@ typedef laneway_status (*laneway_call_fn)(void *user_data);
 typedef laneway_status (*laneway_scope_fn)(void *user_data, struct laneway_scope *scope);
 
 /**
- * Ends the life of a `user_data`; called exactly once, on any thread; may be NULL.
- */
-typedef void (*laneway_drop_fn)(void *user_data);
-
-/**
  * Work that nobody waits for.
  */
 typedef void (*laneway_work_fn)(void *user_data);
@@ -326,6 +742,621 @@ typedef void (*laneway_work_fn)(void *user_data);
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+/**
+ * Fills `options` with the defaults.
+ *
+ * @param struct_size  `sizeof *options`, as the caller's header has it.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `options`.
+ *
+ * @pre `options` is NULL or writable for `struct_size` bytes.
+ */
+LANEWAY_API
+void laneway_coordinator_options_init(struct laneway_coordinator_options *options,
+                                      size_t struct_size);
+
+/**
+ * Clears `report` and sets its size.
+ *
+ * @param struct_size  `sizeof *report`, as the caller's header has it.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `report`.
+ *
+ * @pre `report` is NULL or writable for `struct_size` bytes.
+ */
+LANEWAY_API
+void laneway_coordinator_report_init(struct laneway_coordinator_report *report,
+                                     size_t struct_size);
+
+/**
+ * Makes a coordinator on `pool`. One pool can serve many.
+ *
+ * @param options   NULL for the defaults.
+ * @param[out] out  the coordinator, with one reference for the caller.
+ * @param[out] err  why it failed; may be NULL.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: the caller owns `*out` and `*err`; the coordinator keeps `pool` alive.
+ *
+ * @pre `pool` is a pool that the caller has a reference to; `options` is NULL or was filled by
+ * `laneway_coordinator_options_init`; `out` and `err` are writable or NULL.
+ */
+LANEWAY_API
+laneway_status laneway_coordinator_new(struct laneway_pool *pool,
+                                       const struct laneway_coordinator_options *options,
+                                       struct laneway_coordinator **out,
+                                       struct laneway_error **err);
+
+/**
+ * Adds a reference and returns `coordinator`.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: the caller owns one reference more.
+ *
+ * @pre `coordinator` is NULL or a coordinator that the caller has a reference to.
+ */
+LANEWAY_API
+struct laneway_coordinator *laneway_coordinator_retain(struct laneway_coordinator *coordinator);
+
+/**
+ * Gives a reference back. Jobs that were accepted still run; lanes that are held, and that nobody
+ * could release any more, end their jobs as lost.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: consumes one reference.
+ *
+ * @pre `coordinator` is NULL or a reference that the caller owns and does not use again.
+ */
+LANEWAY_API void laneway_coordinator_release(struct laneway_coordinator *coordinator);
+
+/**
+ * Appends a job to the lane of `key` and returns at once.
+ *
+ * Jobs of one key run one at a time. If one submit returned before another was called, on whatever
+ * threads, its job runs first, and what it did is visible to the next. A job may submit to its own
+ * key.
+ *
+ * @param key      any bytes, up to 64 KiB, compared by value.
+ * @param options  NULL for the defaults.
+ * @param[out] out  the job, with one reference for the caller; NULL if nobody will look at it.
+ * @param[out] err  why it was refused; may be NULL.
+ * @return `LANEWAY_ESHUTDOWN`, `LANEWAY_EFULL`, `LANEWAY_ETOOLONG`.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: copies `key`; the caller owns `*out` and `*err`. Consumes `user_data` on every path:
+ * `drop` runs once, after the last call of body, undo and classifier or instead of them. It may run
+ * before or after a waiter is told.
+ *
+ * @pre `coordinator` is a coordinator that the caller has a reference to; `key` is readable for
+ * `key_len` bytes; `options` is NULL or was filled by `laneway_job_options_init`; the functions may
+ * be called with `user_data`, one at a time, on any thread; `out` and `err` are writable or NULL.
+ */
+LANEWAY_API
+laneway_status laneway_coordinator_submit(struct laneway_coordinator *coordinator,
+                                          const void *key,
+                                          size_t key_len,
+                                          const struct laneway_job_options *options,
+                                          laneway_job_fn body,
+                                          void *user_data,
+                                          laneway_drop_fn drop,
+                                          struct laneway_job **out,
+                                          struct laneway_error **err);
+
+/**
+ * Lets a lane go on that a failed job has stopped; no effect on a lane that is not held.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: copies `key`.
+ *
+ * @pre `coordinator` is a coordinator that the caller has a reference to; `key` is readable for
+ * `key_len` bytes.
+ */
+LANEWAY_API
+laneway_status laneway_coordinator_release_key(struct laneway_coordinator *coordinator,
+                                               const void *key,
+                                               size_t key_len);
+
+/**
+ * Waits until every job submitted before the call has its outcome.
+ *
+ * @return `LANEWAY_ETIMEDOUT`; `LANEWAY_EDEADLK` on a worker of the pool.
+ *
+ * Threads: any.
+ * Blocks: up to `timeout_ns`.
+ * In callbacks: answers `LANEWAY_EDEADLK`.
+ * Ownership: borrows `coordinator`.
+ *
+ * @pre `coordinator` is a coordinator that the caller has a reference to.
+ */
+LANEWAY_API
+laneway_status laneway_coordinator_drain(struct laneway_coordinator *coordinator,
+                                         uint64_t timeout_ns);
+
+/**
+ * As `laneway_coordinator_drain`, for the jobs of one key.
+ *
+ * @return `LANEWAY_ETIMEDOUT`; `LANEWAY_EDEADLK` on a worker of the pool.
+ *
+ * Threads: any.
+ * Blocks: up to `timeout_ns`.
+ * In callbacks: answers `LANEWAY_EDEADLK`.
+ * Ownership: borrows `coordinator`, copies `key`.
+ *
+ * @pre `coordinator` is a coordinator that the caller has a reference to; `key` is readable for
+ * `key_len` bytes.
+ */
+LANEWAY_API
+laneway_status laneway_coordinator_drain_key(struct laneway_coordinator *coordinator,
+                                             const void *key,
+                                             size_t key_len,
+                                             uint64_t timeout_ns);
+
+/**
+ * Ends the coordinator, not its pool. Nothing is accepted any more; every job gets its outcome.
+ *
+ * @param how          one of `enum laneway_shutdown`: drain runs what was accepted, cancel stops
+ *                     and undoes it.
+ * @param[out] report  what was left; may be NULL.
+ * @return `LANEWAY_ETIMEDOUT` if jobs are left that have no outcome yet; they get it when their
+ *         bodies return. `LANEWAY_EDEADLK` on a worker of the pool.
+ *
+ * Threads: any.
+ * Blocks: up to `timeout_ns`, and a little for the last jobs to be told.
+ * In callbacks: starts the end and answers `LANEWAY_EDEADLK`.
+ * Ownership: borrows `coordinator`; the reference still has to be released.
+ *
+ * @pre `coordinator` is a coordinator that the caller has a reference to; `report` is NULL or was filled
+ * by `laneway_coordinator_report_init`.
+ */
+LANEWAY_API
+laneway_status laneway_coordinator_shutdown(struct laneway_coordinator *coordinator,
+                                            uint32_t how,
+                                            uint64_t timeout_ns,
+                                            struct laneway_coordinator_report *report);
+
+/**
+ * The number of this attempt, from 1.
+ *
+ * Threads: that of the body.
+ * Blocks: no.
+ * In callbacks: in the body.
+ * Ownership: borrows `context`.
+ *
+ * @pre `context` is the one that the body was called with, and it has not returned.
+ */
+LANEWAY_API uint32_t laneway_job_context_attempt(const struct laneway_job_context *context);
+
+/**
+ * Whether the job was cancelled or the coordinator is shutting down: return soon. What the body
+ * returns still counts.
+ *
+ * Threads: that of the body.
+ * Blocks: no.
+ * In callbacks: in the body.
+ * Ownership: borrows `context`.
+ *
+ * @pre `context` is the one that the body was called with, and it has not returned.
+ */
+LANEWAY_API bool laneway_job_context_is_cancelled(const struct laneway_job_context *context);
+
+/**
+ * Sleeps on this worker; ends early if the job is cancelled or the coordinator is shut down.
+ *
+ * @return `LANEWAY_ECANCELED` or `LANEWAY_ESHUTDOWN`, for the body to return.
+ *
+ * Threads: that of the body.
+ * Blocks: up to `time_ns`.
+ * In callbacks: in the body.
+ * Ownership: borrows `context`.
+ *
+ * @pre `context` is the one that the body was called with, and it has not returned.
+ */
+LANEWAY_API
+laneway_status laneway_job_context_sleep(const struct laneway_job_context *context,
+                                         uint64_t time_ns);
+
+/**
+ * Takes a token: when the body returns `LANEWAY_PENDING`, the job stays pending, without a worker,
+ * until every token has succeeded. The first failure fails the attempt.
+ *
+ * @return the token; NULL only for a `context` that is NULL.
+ *
+ * Threads: that of the body.
+ * Blocks: no.
+ * In callbacks: in the body.
+ * Ownership: the caller owns the token and must end it.
+ *
+ * @pre `context` is the one that the body was called with, and it has not returned.
+ */
+LANEWAY_API struct laneway_token *laneway_job_context_defer(struct laneway_job_context *context);
+
+/**
+ * Keeps a text for the failure that the body is about to return, and returns `status`:
+ * `return laneway_job_context_fail(context, MY_STATUS, text, len);`
+ *
+ * Threads: that of the body.
+ * Blocks: no.
+ * In callbacks: in the body.
+ * Ownership: copies `message`.
+ *
+ * @pre `context` is the one that the body was called with, and it has not returned; `message` is UTF-8
+ * of `len` bytes.
+ */
+LANEWAY_API
+laneway_status laneway_job_context_fail(struct laneway_job_context *context,
+                                        laneway_status status,
+                                        const void *message,
+                                        size_t len);
+
+/**
+ * Why the job will not complete: the status of the failed attempt.
+ *
+ * Threads: that of the undo.
+ * Blocks: no.
+ * In callbacks: in the undo.
+ * Ownership: borrows `context`.
+ *
+ * @pre `context` is the one that the undo was called with, and it has not returned.
+ */
+LANEWAY_API laneway_status laneway_undo_context_cause(const struct laneway_undo_context *context);
+
+/**
+ * How many attempts were started, 1 or more.
+ *
+ * Threads: that of the undo.
+ * Blocks: no.
+ * In callbacks: in the undo.
+ * Ownership: borrows `context`.
+ *
+ * @pre `context` is the one that the undo was called with, and it has not returned.
+ */
+LANEWAY_API uint32_t laneway_undo_context_attempts(const struct laneway_undo_context *context);
+
+/**
+ * How many tokens the last attempt took.
+ *
+ * Threads: that of the undo.
+ * Blocks: no.
+ * In callbacks: in the undo.
+ * Ownership: borrows `context`.
+ *
+ * @pre `context` is the one that the undo was called with, and it has not returned.
+ */
+LANEWAY_API size_t laneway_undo_context_token_count(const struct laneway_undo_context *context);
+
+/**
+ * How a token of the last attempt stood.
+ *
+ * @param index     in the order in which they were taken, from 0.
+ * @param[out] end  `LANEWAY_OK`, `LANEWAY_PENDING` if nobody had ended it, or its failure.
+ * @return `LANEWAY_ENOTFOUND` if there are not that many.
+ *
+ * Threads: that of the undo.
+ * Blocks: no.
+ * In callbacks: in the undo.
+ * Ownership: borrows `context`.
+ *
+ * @pre `context` is the one that the undo was called with, and it has not returned; `end` is writable.
+ */
+LANEWAY_API
+laneway_status laneway_undo_context_token(const struct laneway_undo_context *context,
+                                          size_t index,
+                                          laneway_status *end);
+
+/**
+ * Takes a token for the undo, as `laneway_job_context_defer` does for the body.
+ *
+ * @return the token; NULL only for a `context` that is NULL.
+ *
+ * Threads: that of the undo.
+ * Blocks: no.
+ * In callbacks: in the undo.
+ * Ownership: the caller owns the token and must end it.
+ *
+ * @pre `context` is the one that the undo was called with, and it has not returned.
+ */
+LANEWAY_API struct laneway_token *laneway_undo_context_defer(struct laneway_undo_context *context);
+
+/**
+ * Keeps a text for the failure that the undo is about to return, and returns `status`.
+ *
+ * Threads: that of the undo.
+ * Blocks: no.
+ * In callbacks: in the undo.
+ * Ownership: copies `message`.
+ *
+ * @pre `context` is the one that the undo was called with, and it has not returned; `message` is UTF-8
+ * of `len` bytes.
+ */
+LANEWAY_API
+laneway_status laneway_undo_context_fail(struct laneway_undo_context *context,
+                                         laneway_status status,
+                                         const void *message,
+                                         size_t len);
+
+/**
+ * Clears `counters` and sets its size.
+ *
+ * @param struct_size  `sizeof *counters`, as the caller's header has it.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `counters`.
+ *
+ * @pre `counters` is NULL or writable for `struct_size` bytes.
+ */
+LANEWAY_API
+void laneway_coordinator_counters_init(struct laneway_coordinator_counters *counters,
+                                       size_t struct_size);
+
+/**
+ * Reads the counters, without stopping anything.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows both.
+ *
+ * @pre `coordinator` is a coordinator that the caller has a reference to; `out` was filled by
+ * `laneway_coordinator_counters_init`.
+ */
+LANEWAY_API
+laneway_status laneway_coordinator_counters_read(const struct laneway_coordinator *coordinator,
+                                                 struct laneway_coordinator_counters *out);
+
+/**
+ * Adds a reference and returns `job`.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: the caller owns one reference more.
+ *
+ * @pre `job` is NULL or a job that the caller has a reference to.
+ */
+LANEWAY_API struct laneway_job *laneway_job_retain(struct laneway_job *job);
+
+/**
+ * Gives a reference back. The job runs on.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: consumes one reference.
+ *
+ * @pre `job` is NULL or a reference that the caller owns and does not use again.
+ */
+LANEWAY_API void laneway_job_release(struct laneway_job *job);
+
+/**
+ * Waits until the job has ended. May be called again and by several threads.
+ *
+ * @param[out] outcome  how it ended; may be NULL.
+ * @return `LANEWAY_ETIMEDOUT`; `LANEWAY_EDEADLK` inside a job of the same key, and on a worker when
+ *         every other worker waits too. `LANEWAY_OK` says that it has ended, in whatever way.
+ *
+ * Threads: any.
+ * Blocks: up to `timeout_ns`.
+ * In callbacks: allowed; the worker runs nothing else meanwhile. Better take a token.
+ * Ownership: borrows `job`.
+ *
+ * @pre `job` is a job that the caller has a reference to; `outcome` is NULL or was filled by
+ * `laneway_outcome_init`.
+ */
+LANEWAY_API
+laneway_status laneway_job_wait(const struct laneway_job *job,
+                                uint64_t timeout_ns,
+                                struct laneway_outcome *outcome);
+
+/**
+ * How the job has ended, without waiting: kind `LANEWAY_OUTCOME_NONE` if it has not.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `job`.
+ *
+ * @pre `job` is a job that the caller has a reference to; `outcome` was filled by
+ * `laneway_outcome_init`.
+ */
+LANEWAY_API
+laneway_status laneway_job_outcome(const struct laneway_job *job,
+                                   struct laneway_outcome *outcome);
+
+/**
+ * Why the job failed, with its text.
+ *
+ * @param[out] out  NULL if no cause is recorded: it completed, or has not ended.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: the caller owns `*out`.
+ *
+ * @pre `job` is a job that the caller has a reference to; `out` is writable.
+ */
+LANEWAY_API
+laneway_status laneway_job_cause(const struct laneway_job *job,
+                                 struct laneway_error **out);
+
+/**
+ * Why the undo of the job failed, with its text.
+ *
+ * @param[out] out  NULL if it did not.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: the caller owns `*out`.
+ *
+ * @pre `job` is a job that the caller has a reference to; `out` is writable.
+ */
+LANEWAY_API
+laneway_status laneway_job_rollback_cause(const struct laneway_job *job,
+                                          struct laneway_error **out);
+
+/**
+ * Asks the job to stop. One that has not started ends now; one that waits for tokens or its backoff
+ * stops at its next turn; a body on a worker goes on until it returns.
+ *
+ * @return `LANEWAY_EALREADY` if it has ended.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `job`.
+ *
+ * @pre `job` is a job that the caller has a reference to.
+ */
+LANEWAY_API laneway_status laneway_job_cancel(const struct laneway_job *job);
+
+/**
+ * How the job stands, at a glance that may be outdated at once: one of `enum laneway_job_state`.
+ *
+ * @param[out] attempt  the number of the attempt, from 1; 0 where there is none; may be NULL.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `job`.
+ *
+ * @pre `job` is a job that the caller has a reference to; `attempt` is NULL or writable.
+ */
+LANEWAY_API uint32_t laneway_job_status(const struct laneway_job *job, uint32_t *attempt);
+
+/**
+ * Calls `function` once when the job has ended, or soon if it has: on a worker, as work of its own
+ * that never delays the job's lane; if the pool has ended first, on the thread that ended the job.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: consumes `user_data` on every path: `drop` runs once, after `function` or instead.
+ *
+ * @pre `job` is a job that the caller has a reference to; `function` may be called once with
+ * `user_data`, then `drop`, on any thread.
+ */
+LANEWAY_API
+laneway_status laneway_job_on_done(const struct laneway_job *job,
+                                   laneway_done_fn function,
+                                   void *user_data,
+                                   laneway_drop_fn drop);
+
+/**
+ * Fills `options` with the defaults.
+ *
+ * @param struct_size  `sizeof *options`, as the caller's header has it.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `options`.
+ *
+ * @pre `options` is NULL or writable for `struct_size` bytes.
+ */
+LANEWAY_API void laneway_job_options_init(struct laneway_job_options *options, size_t struct_size);
+
+/**
+ * Clears `outcome` and sets its size.
+ *
+ * @param struct_size  `sizeof *outcome`, as the caller's header has it.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `outcome`.
+ *
+ * @pre `outcome` is NULL or writable for `struct_size` bytes.
+ */
+LANEWAY_API void laneway_outcome_init(struct laneway_outcome *outcome, size_t struct_size);
+
+/**
+ * The name of a kind of outcome, as events and reports have it: `"rolled_back"`; never NULL.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: the text is static.
+ */
+LANEWAY_API const char *laneway_outcome_name(uint32_t kind);
+
+/**
+ * What `token` stands for has ended well.
+ *
+ * @return `LANEWAY_EALREADY` if nobody waits for it any more; `token` is gone all the same.
+ *
+ * Threads: any; before or after the body has returned.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: consumes `token`.
+ *
+ * @pre `token` is NULL or was not ended yet, and is not used again.
+ */
+LANEWAY_API laneway_status laneway_token_succeed(struct laneway_token *token);
+
+/**
+ * What `token` stands for has failed, and with it the attempt.
+ *
+ * @param status  below 0; `LANEWAY_ECONFLICT` draws on the conflicts. Anything else is taken as
+ *                `LANEWAY_EINVAL`.
+ * @return `LANEWAY_EALREADY` if nobody waits for it any more; `LANEWAY_EINVAL` for a status that
+ *         is no failure or a text that is not UTF-8. `token` is gone all the same.
+ *
+ * Threads: any; before or after the body has returned.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: consumes `token`, copies `message`.
+ *
+ * @pre `token` is NULL or was not ended yet, and is not used again; `message` is UTF-8 of `len` bytes.
+ */
+LANEWAY_API
+laneway_status laneway_token_fail(struct laneway_token *token,
+                                  laneway_status status,
+                                  const void *message,
+                                  size_t len);
+
+/**
+ * Whether somebody still waits for `token`; whoever works for it may stop if not.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `token`.
+ *
+ * @pre `token` is NULL or was not ended yet.
+ */
+LANEWAY_API bool laneway_token_is_wanted(const struct laneway_token *token);
+
+/**
+ * Gives `token` up without an answer: the attempt fails with `LANEWAY_EABANDONED`. NULL is
+ * allowed.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: consumes `token`.
+ *
+ * @pre `token` is NULL or was not ended yet, and is not used again.
+ */
+LANEWAY_API void laneway_token_free(struct laneway_token *token);
 
 /**
  * The status of `error`; `LANEWAY_OK` for NULL.

@@ -1,24 +1,161 @@
 /*
- * The layouts that a released program relies on. Lines are only added to this file; a line that no
- * longer compiles is an ABI break and needs a new soname.
+ * The layouts and numbers that a released program relies on. Lines are only added to this file; a
+ * line that no longer compiles is an ABI break and needs a new soname.
  */
 #include "laneway.h"
 
 #define AT(type, field, offset)                                                                    \
   _Static_assert(offsetof(struct type, field) == (offset), #type "." #field " has moved")
-#define SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type " has another size")
 #define SIZE_MIN(type, size) _Static_assert(sizeof(struct type) >= (size), #type " has shrunk")
+#define IS(name, value) _Static_assert(name == (value), #name " has another number")
 
+_Static_assert(sizeof(void *) == 8, "the offsets below are those of 64 bit machines");
 _Static_assert(sizeof(laneway_status) == 4, "a status is 32 bits wide");
-_Static_assert(LANEWAY_OK == 0 && LANEWAY_PENDING == 1 && LANEWAY_END == 2, "statuses are fixed");
-_Static_assert(LANEWAY_EINVAL == -1 && LANEWAY_EPANIC == -2, "statuses are fixed");
-_Static_assert(LANEWAY_ETIMEDOUT == -3 && LANEWAY_ECANCELED == -4, "statuses are fixed");
-_Static_assert(LANEWAY_EABANDONED == -5 && LANEWAY_ESHUTDOWN == -6, "statuses are fixed");
-_Static_assert(LANEWAY_EBUSY == -7 && LANEWAY_EDEADLK == -8, "statuses are fixed");
-_Static_assert(LANEWAY_EFORKED == -9 && LANEWAY_ENOTFOUND == -10, "statuses are fixed");
-_Static_assert(LANEWAY_ECONFLICT == -11 && LANEWAY_EIO == -12, "statuses are fixed");
-_Static_assert(LANEWAY_ECORRUPT == -13 && LANEWAY_EUNSUPPORTED == -14, "statuses are fixed");
-_Static_assert(LANEWAY_ENOMEM == -15 && LANEWAY_EALREADY == -16, "statuses are fixed");
-_Static_assert(LANEWAY_EFULL == -17 && LANEWAY_ETOOLONG == -18, "statuses are fixed");
-_Static_assert(LANEWAY_EFENCED == -19 && LANEWAY_EEXISTS == -20, "statuses are fixed");
-_Static_assert(LANEWAY_EPREDECESSOR == -21 && LANEWAY_EUSER == -1000, "statuses are fixed");
+
+SIZE_MIN(laneway_coordinator_options, 16);
+AT(laneway_coordinator_options, struct_size, 0);
+AT(laneway_coordinator_options, flags, 8);
+
+SIZE_MIN(laneway_coordinator_report, 24);
+AT(laneway_coordinator_report, struct_size, 0);
+AT(laneway_coordinator_report, left, 8);
+AT(laneway_coordinator_report, lost, 16);
+
+SIZE_MIN(laneway_job_options, 88);
+AT(laneway_job_options, struct_size, 0);
+AT(laneway_job_options, flags, 8);
+AT(laneway_job_options, retries, 16);
+AT(laneway_job_options, factor, 20);
+AT(laneway_job_options, delay_base_ns, 24);
+AT(laneway_job_options, delay_max_ns, 32);
+AT(laneway_job_options, jitter, 40);
+AT(laneway_job_options, conflicts, 44);
+AT(laneway_job_options, on_failure, 48);
+AT(laneway_job_options, on_double_fault, 52);
+AT(laneway_job_options, open_tokens, 56);
+AT(laneway_job_options, undo_retries, 60);
+AT(laneway_job_options, attempt_timeout_ns, 64);
+AT(laneway_job_options, undo, 72);
+AT(laneway_job_options, classify, 80);
+
+SIZE_MIN(laneway_coordinator_counters, 128);
+AT(laneway_coordinator_counters, struct_size, 0);
+AT(laneway_coordinator_counters, created, 8);
+AT(laneway_coordinator_counters, completed, 16);
+AT(laneway_coordinator_counters, rolled_back, 24);
+AT(laneway_coordinator_counters, failed, 32);
+AT(laneway_coordinator_counters, double_fault, 40);
+AT(laneway_coordinator_counters, cancelled, 48);
+AT(laneway_coordinator_counters, expired, 56);
+AT(laneway_coordinator_counters, skipped, 64);
+AT(laneway_coordinator_counters, superseded, 72);
+AT(laneway_coordinator_counters, lost, 80);
+AT(laneway_coordinator_counters, retries, 88);
+AT(laneway_coordinator_counters, conflicts, 96);
+AT(laneway_coordinator_counters, queued, 104);
+AT(laneway_coordinator_counters, running, 112);
+AT(laneway_coordinator_counters, lanes_open, 120);
+
+SIZE_MIN(laneway_outcome, 24);
+AT(laneway_outcome, struct_size, 0);
+AT(laneway_outcome, kind, 8);
+AT(laneway_outcome, started, 12);
+AT(laneway_outcome, cause, 16);
+AT(laneway_outcome, rollback, 20);
+
+SIZE_MIN(laneway_pool_options, 56);
+AT(laneway_pool_options, struct_size, 0);
+AT(laneway_pool_options, flags, 8);
+AT(laneway_pool_options, workers, 16);
+AT(laneway_pool_options, reserved, 20);
+AT(laneway_pool_options, stack_size, 24);
+AT(laneway_pool_options, keep_alive_ns, 32);
+AT(laneway_pool_options, name, 40);
+AT(laneway_pool_options, name_len, 48);
+
+SIZE_MIN(laneway_pool_counters, 88);
+AT(laneway_pool_counters, struct_size, 0);
+AT(laneway_pool_counters, workers, 8);
+AT(laneway_pool_counters, active, 16);
+AT(laneway_pool_counters, blocked, 24);
+AT(laneway_pool_counters, queued, 32);
+AT(laneway_pool_counters, run, 40);
+AT(laneway_pool_counters, steals, 48);
+AT(laneway_pool_counters, promotions, 56);
+AT(laneway_pool_counters, parks, 64);
+AT(laneway_pool_counters, wakes, 72);
+AT(laneway_pool_counters, panics, 80);
+
+SIZE_MIN(laneway_pool_report, 40);
+AT(laneway_pool_report, struct_size, 0);
+AT(laneway_pool_report, joined, 8);
+AT(laneway_pool_report, running, 16);
+AT(laneway_pool_report, left, 24);
+AT(laneway_pool_report, timers, 32);
+
+IS(LANEWAY_OK, 0);
+IS(LANEWAY_PENDING, 1);
+IS(LANEWAY_END, 2);
+IS(LANEWAY_EINVAL, -1);
+IS(LANEWAY_EPANIC, -2);
+IS(LANEWAY_ETIMEDOUT, -3);
+IS(LANEWAY_ECANCELED, -4);
+IS(LANEWAY_EABANDONED, -5);
+IS(LANEWAY_ESHUTDOWN, -6);
+IS(LANEWAY_EBUSY, -7);
+IS(LANEWAY_EDEADLK, -8);
+IS(LANEWAY_EFORKED, -9);
+IS(LANEWAY_ENOTFOUND, -10);
+IS(LANEWAY_ECONFLICT, -11);
+IS(LANEWAY_EIO, -12);
+IS(LANEWAY_ECORRUPT, -13);
+IS(LANEWAY_EUNSUPPORTED, -14);
+IS(LANEWAY_ENOMEM, -15);
+IS(LANEWAY_EALREADY, -16);
+IS(LANEWAY_EFULL, -17);
+IS(LANEWAY_ETOOLONG, -18);
+IS(LANEWAY_EFENCED, -19);
+IS(LANEWAY_EEXISTS, -20);
+IS(LANEWAY_EPREDECESSOR, -21);
+IS(LANEWAY_EUSER, -1000);
+
+IS(LANEWAY_SHUTDOWN_DRAIN, 0);
+IS(LANEWAY_SHUTDOWN_CANCEL, 1);
+
+IS(LANEWAY_OUTCOME_NONE, 0);
+IS(LANEWAY_OUTCOME_COMPLETED, 1);
+IS(LANEWAY_OUTCOME_ROLLED_BACK, 2);
+IS(LANEWAY_OUTCOME_FAILED, 3);
+IS(LANEWAY_OUTCOME_DOUBLE_FAULT, 4);
+IS(LANEWAY_OUTCOME_CANCELLED, 5);
+IS(LANEWAY_OUTCOME_EXPIRED, 6);
+IS(LANEWAY_OUTCOME_SKIPPED, 7);
+IS(LANEWAY_OUTCOME_SUPERSEDED, 8);
+IS(LANEWAY_OUTCOME_LOST, 9);
+
+IS(LANEWAY_JOB_ONCE, 1);
+
+IS(LANEWAY_JITTER_FULL, 0);
+IS(LANEWAY_JITTER_NONE, 1);
+
+IS(LANEWAY_ON_FAILURE_CONTINUE, 0);
+IS(LANEWAY_ON_FAILURE_HOLD, 1);
+IS(LANEWAY_ON_FAILURE_FAIL_REST, 2);
+
+IS(LANEWAY_ON_DOUBLE_FAULT_CONTINUE, 0);
+IS(LANEWAY_ON_DOUBLE_FAULT_QUARANTINE, 1);
+
+IS(LANEWAY_OPEN_TOKENS_AWAIT, 0);
+IS(LANEWAY_OPEN_TOKENS_IGNORE, 1);
+
+IS(LANEWAY_VERDICT_RETRY, 0);
+IS(LANEWAY_VERDICT_CONFLICT, 1);
+IS(LANEWAY_VERDICT_GIVE_UP, 2);
+
+IS(LANEWAY_JOB_QUEUED, 0);
+IS(LANEWAY_JOB_RUNNING, 1);
+IS(LANEWAY_JOB_WAITING, 2);
+IS(LANEWAY_JOB_BACKING_OFF, 3);
+IS(LANEWAY_JOB_ROLLING_BACK, 4);
+IS(LANEWAY_JOB_ENDED, 5);
+IS(LANEWAY_JOB_OTHER, 6);

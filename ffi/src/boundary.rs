@@ -6,6 +6,7 @@
 //! With `panic = "abort"` none of this happens.
 
 use std::any::Any;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::{Failure, Report};
@@ -34,7 +35,7 @@ fn contain<T>(body: impl FnOnce() -> T) -> Result<T, String> {
         let said = text_of(payload.as_ref());
         if let Err(second) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
             // Its destructor panicked too: there is nobody left to tell.
-            std::mem::forget(second);
+            let _leaked = ManuallyDrop::new(second);
         }
         said
     })

@@ -8,26 +8,6 @@ use crate::error::Failure;
 /// Wait without a limit.
 pub const LANEWAY_NO_TIMEOUT: u64 = 0xffff_ffff_ffff_ffff;
 
-/// Bytes that somebody else owns; each function that gives some names the owner.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct laneway_bytes {
-    /// The first byte; not NULL when `len` is above 0.
-    pub ptr: *const u8,
-    /// How many.
-    pub len: usize,
-}
-
-impl laneway_bytes {
-    /// A view of `bytes`; how long it is valid is the caller's to document.
-    pub(crate) fn of(bytes: &[u8]) -> Self {
-        Self { ptr: bytes.as_ptr(), len: bytes.len() }
-    }
-
-    /// No bytes at all.
-    pub(crate) const NONE: Self = Self { ptr: std::ptr::null(), len: 0 };
-}
-
 /// The bytes at `ptr`; NULL with length 0 is no bytes.
 ///
 /// # Safety
@@ -68,11 +48,6 @@ pub(crate) fn limit_or_ages(timeout_ns: u64) -> Duration {
 /// An option in nanoseconds: 0 means that it is not given.
 pub(crate) fn given(time_ns: u64) -> Option<Duration> {
     (time_ns != 0).then(|| Duration::from_nanos(time_ns))
-}
-
-/// A duration in nanoseconds, cut at what 64 bits hold.
-pub(crate) fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A function that the caller must give.
@@ -153,16 +128,14 @@ mod tests {
         assert_eq!(limit_or_ages(LANEWAY_NO_TIMEOUT), AGES);
         assert_eq!(limit_or_ages(LANEWAY_NO_TIMEOUT - 1), AGES);
         assert_eq!(given(0), None);
-        assert_eq!(nanoseconds(Duration::MAX), u64::MAX);
-        assert_eq!(nanoseconds(Duration::from_micros(2)), 2_000);
     }
 
     #[test]
     fn an_out_parameter_is_cleared_first_and_may_be_left_out() {
         let mut value = 9;
         // SAFETY: a live local.
-        let out = unsafe { Out::required(&raw mut value, 0) }.expect("not null");
-        drop(out);
+        let taken = unsafe { Out::required(&raw mut value, 0) };
+        assert!(taken.is_ok());
         assert_eq!(value, 0);
         // SAFETY: null is allowed.
         unsafe {

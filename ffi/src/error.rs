@@ -70,6 +70,14 @@ impl Failure {
     }
 }
 
+impl Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.message())
+    }
+}
+
+impl std::error::Error for Failure {}
+
 /// Where a failure is reported: the `err` parameter of a function, or nowhere.
 pub(crate) struct Report(*mut *mut laneway_error);
 
@@ -205,7 +213,7 @@ mod tests {
     fn a_report_clears_what_it_points_at() {
         let mut error = std::ptr::dangling_mut();
         // SAFETY: a live local; the dangling value is overwritten, never read.
-        drop(unsafe { Report::to(&raw mut error) });
+        let _report = unsafe { Report::to(&raw mut error) };
         assert!(error.is_null());
     }
 }

@@ -13,12 +13,11 @@
 
 // The names are those of C: they are printed as they stand.
 #![allow(non_camel_case_types)]
-// The folders below are used from the first handle on.
-#![allow(dead_code)]
 
 mod boundary;
 mod callback;
 mod convert;
+pub mod coordinator;
 pub mod error;
 mod handle;
 mod options;

@@ -108,7 +108,7 @@ const NAMES: [(laneway_code, &CStr); 25] = [
     (LANEWAY_EUSER, c"LANEWAY_EUSER"),
 ];
 
-fn name_of(status: laneway_status) -> &'static CStr {
+pub(crate) fn name_of(status: laneway_status) -> &'static CStr {
     let known = NAMES.iter().find(|(code, _)| code.status() == status);
     match known {
         Some((_, name)) => name,

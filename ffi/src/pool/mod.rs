@@ -437,7 +437,7 @@ pub unsafe extern "C" fn laneway_pool_shutdown(
     })
 }
 
-fn shutdown(how: u32) -> Result<Shutdown, Failure> {
+pub(crate) fn shutdown(how: u32) -> Result<Shutdown, Failure> {
     if how == LANEWAY_SHUTDOWN_DRAIN as u32 {
         return Ok(Shutdown::Drain);
     }
