@@ -133,14 +133,16 @@ impl Word {
     }
 }
 
-/// A slot that belongs to one producer until it is written. Must be written.
-struct Claim<'a, T> {
+/// Half a push: a slot that belongs to one producer until it is written. Must be written.
+#[must_use]
+pub(super) struct Claim<'a, T> {
     slot: *const Slot<T>,
     inbox: PhantomData<&'a Inbox<T>>,
 }
 
 impl<T> Claim<'_, T> {
-    fn write(self, value: T) -> Pushed {
+    /// The other half.
+    pub(super) fn write(self, value: T) -> Pushed {
         // SAFETY: the slot is ours and its block lives until the slot is written and taken.
         let Slot { state, value: cell } = unsafe { &*self.slot };
         // SAFETY: the visitor reads the value only after it has seen WRITTEN.
@@ -176,7 +178,8 @@ impl<T> Inbox<T> {
         self.claim().write(value)
     }
 
-    fn claim(&self) -> Claim<'_, T> {
+    /// Half a push: takes the place in the order.
+    pub(super) fn claim(&self) -> Claim<'_, T> {
         let mut brought: *mut Block<T> = ptr::null_mut();
         let (block, index) = loop {
             // Acquire [inbox-link]: pairs with the Release in `append`: the slot is EMPTY or

@@ -168,6 +168,10 @@ impl Hashed {
         Self { hash: hasher.finish(), key }
     }
 
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
+
     /// Which of `count` shards, a power of two. The map of a shard uses the lowest and the highest
     /// bits of the hash, so the shard is chosen by others.
     pub(crate) fn shard(&self, count: usize) -> usize {

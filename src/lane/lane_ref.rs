@@ -1,18 +1,23 @@
 //! A way back to a lane, for whoever ends a job's wait.
 
-use std::marker::PhantomData;
-
+use super::key::{Hashed, Key};
+use super::message::Message;
+use super::shard::Shard;
 use super::turn::Turn;
+use crate::sync::Arc;
 
 /// Names the job at the head of a lane. Cheap to clone; may outlive the job and the lane.
 pub(crate) struct LaneRef<J: Turn> {
-    lane: PhantomData<fn(J)>,
+    pub(super) shard: Arc<Shard<J>>,
+    pub(super) key: Hashed,
+    /// The job's number. Numbers of one key only grow, also when its lane is opened anew.
+    pub(super) serial: u64,
 }
 
 impl<J: Turn> LaneRef<J> {
     /// The key of the lane.
-    pub(crate) fn key(&self) -> &super::Key {
-        unimplemented!("signatures first")
+    pub(crate) fn key(&self) -> &Key {
+        self.key.key()
     }
 
     /// Gives the job its next turn: now if it waits, after its running step otherwise. A job that
@@ -20,12 +25,12 @@ impl<J: Turn> LaneRef<J> {
     ///
     /// Any thread; lock-free. Several calls during one wait give one turn.
     pub(crate) fn wake(&self) {
-        unimplemented!("signatures first")
+        Shard::send(&self.shard, Message::Wake(self.key.clone(), self.serial));
     }
 }
 
 impl<J: Turn> Clone for LaneRef<J> {
     fn clone(&self) -> Self {
-        Self { lane: PhantomData }
+        Self { shard: self.shard.clone(), key: self.key.clone(), serial: self.serial }
     }
 }

@@ -46,7 +46,7 @@ impl<T> Shared<T> {
         }
     }
 
-    fn into_seen(mut self) -> Vec<T> {
+    fn into_seen(self) -> Vec<T> {
         std::mem::take(self.seen.with_mut(|seen| {
             // SAFETY: exclusive.
             unsafe { &mut *seen }
@@ -176,7 +176,9 @@ fn a_block_that_was_brought_in_vain_is_kept() {
     // SAFETY: appended by us, so its first slot is ours.
     let first = unsafe { &raw const (*won).slots[0] };
     assert_eq!(Claim { slot: first, inbox: PhantomData }.write(7), Pushed::Schedule);
-    (0..BLOCK).for_each(|value| drop(inbox.push(value)));
+    for value in 0..BLOCK {
+        assert_eq!(inbox.push(value), Pushed::Queued);
+    }
     assert_eq!(Word(inbox.claim.load(Ordering::Relaxed)).block(), lost);
     assert_eq!(take_all(&inbox).len(), BLOCK + 1);
 }
