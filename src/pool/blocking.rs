@@ -1,22 +1,77 @@
-//! Waits on a worker: counted, and refused where nobody would be left to end them.
+//! Waits on a worker: counted, and refused where nobody would be left to end them (P4).
+//!
+//! A worker that waits for a stolen frame or for its scope is counted; it cannot be refused, and
+//! what it waits for is already running or its own. A worker that wants to wait for something that
+//! a *free* worker has to bring (a job, submitted work that runs elsewhere) is counted too, but
+//! refused when it would be the last one that does not wait.
 
+use super::registry::Registry;
+use super::station::Station;
 use super::{Pool, PoolError};
+use crate::sync::{Arc, Ordering, Parker};
 
-/// Proof that the calling thread may block; while it lives, a worker counts as blocked.
+/// While this lives its worker counts as blocked.
 #[must_use = "the worker counts as blocked while this lives"]
-pub(crate) struct Blocking {}
+pub(crate) struct Blocking<'p>(Option<&'p Registry>);
+
+impl Drop for Blocking<'_> {
+    fn drop(&mut self) {
+        if let Some(registry) = self.0 {
+            // Relaxed: a count; what ended the wait has its own ordering.
+            registry.blocked.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
 
 impl Pool {
     /// Announces that this thread is about to wait for something that only the pool can bring.
+    /// On a thread that is no worker of this pool it costs and counts nothing.
     ///
     /// # Errors
-    /// [`PoolError::WouldDeadlock`] on a worker of this pool when every other worker waits too.
-    pub(crate) fn enter_blocking(&self) -> Result<Blocking, PoolError> {
-        unimplemented!()
+    /// [`PoolError::WouldDeadlock`] on a worker when every other worker waits too.
+    pub(crate) fn enter_blocking(&self) -> Result<Blocking<'_>, PoolError> {
+        self.registry.enter_blocking()
     }
 
-    /// True on a worker of this pool when every other worker is blocked.
+    /// True on a worker of this pool when every other worker is blocked: a wait here could only be
+    /// ended by a thread that is no worker.
     pub(crate) fn would_block_last_worker(&self) -> bool {
-        unimplemented!()
+        // Relaxed: a question about this moment; `enter_blocking` decides.
+        let blocked = self.registry.blocked.load(Ordering::Relaxed);
+        Station::worker_below(&self.registry).is_some() && blocked + 1 >= self.workers()
+    }
+}
+
+impl Registry {
+    pub(super) fn enter_blocking(&self) -> Result<Blocking<'_>, PoolError> {
+        if Station::worker_below(self).is_none() {
+            return Ok(Blocking(None));
+        }
+        // Relaxed: a count. The compare-and-swap lets one of two last workers through.
+        let mut blocked = self.blocked.load(Ordering::Relaxed);
+        while blocked + 1 < self.config.workers {
+            // Relaxed: as above.
+            let order = Ordering::Relaxed;
+            match self.blocked.compare_exchange(blocked, blocked + 1, order, order) {
+                Ok(_) => return Ok(Blocking(Some(self))),
+                Err(now) => blocked = now,
+            }
+        }
+        Err(PoolError::WouldDeadlock)
+    }
+
+    /// Counts the calling worker as blocked, unasked: it waits for its own subtree.
+    fn count_blocked(&self) -> Blocking<'_> {
+        // Relaxed: a count.
+        self.blocked.fetch_add(1, Ordering::Relaxed);
+        Blocking(Some(self))
+    }
+}
+
+impl Station {
+    /// Calls `wait`, which parks; a worker counts as blocked meanwhile.
+    pub(super) fn block(&self, wait: impl FnOnce(&Arc<Parker>)) {
+        let _blocking = self.visits().is_some().then(|| self.registry().count_blocked());
+        wait(&self.parker());
     }
 }

@@ -60,6 +60,11 @@ impl PoolConfig {
         }
         Ok(())
     }
+
+    /// The name of worker `index`.
+    pub(super) fn thread_name(&self, index: usize) -> String {
+        format!("{}-{index}", self.name)
+    }
 }
 
 impl fmt::Debug for PoolConfig {

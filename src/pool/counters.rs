@@ -1,28 +1,141 @@
-//! What a pool has done so far, readable at any time without stopping it.
+//! What a pool has done so far, readable at any time without stopping it (P10).
+//!
+//! Each worker writes its own row, with plain loads and stores; a reading sums the rows.
+
+use super::Pool;
+use super::registry::Registry;
+use crate::sync::{AtomicU64, Ordering};
 
 /// A reading of a pool's counters. Each figure is exact at some moment during the reading; they
 /// fit together only while the pool is quiescent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolCounters {
-    /// Worker threads that live.
+    /// Worker threads that have not ended.
     pub workers: usize,
-    /// Workers that are not asleep.
+    /// Of these, the ones that are not asleep.
     pub active: usize,
-    /// Workers that wait inside work: for a stolen frame, a scope, a handle.
+    /// Workers that wait inside work: for a stolen frame, a scope, a handle, a job.
     pub blocked: usize,
     /// Detached work, visits included, that waits for a worker.
     pub queued: usize,
-    /// Work run by workers: detached work, visits and stolen frames.
-    pub run: u64,
-    /// Frames and detached work taken from another worker.
-    pub steals: u64,
-    /// Join frames shown to thieves.
-    pub promotions: u64,
-    /// Times a worker went to sleep.
-    pub parks: u64,
-    /// Times a worker was woken by another thread.
-    pub wakes: u64,
+    /// Detached work that was abandoned because the pool ended.
+    pub abandoned: u64,
     /// Panics that nobody joined.
     pub panics: u64,
+    /// Times the system refused a helper thread (the timekeeper).
+    pub threads_refused: u64,
+    /// Sum of [`WorkerCounters::run`].
+    pub run: u64,
+    /// Sum of [`WorkerCounters::steals`].
+    pub steals: u64,
+    /// Sum of [`WorkerCounters::promotions`], and of those of foreign threads that helped.
+    pub promotions: u64,
+    /// Sum of [`WorkerCounters::parks`].
+    pub parks: u64,
+    /// Sum of [`WorkerCounters::wakes`].
+    pub wakes: u64,
+    /// Each worker's own, by index.
+    pub per_worker: Vec<WorkerCounters>,
+}
+
+/// One worker's counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerCounters {
+    /// Detached work, visits and stolen frames that it ran.
+    pub run: u64,
+    /// Of these, taken from another worker.
+    pub steals: u64,
+    /// Join frames that it showed to thieves.
+    pub promotions: u64,
+    /// Times it went to sleep.
+    pub parks: u64,
+    /// Times it was woken.
+    pub wakes: u64,
+}
+
+/// A count with one writer.
+pub(super) struct Tick(AtomicU64);
+
+impl Tick {
+    fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Only the owner of the row calls this.
+    #[inline]
+    pub(super) fn add_one(&self) {
+        // Relaxed: one writer; readers want a figure, not an order.
+        let before = self.0.load(Ordering::Relaxed);
+        // Relaxed: as above.
+        self.0.store(before + 1, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        // Relaxed: as above.
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The row of one station.
+pub(super) struct Tally {
+    pub(super) run: Tick,
+    pub(super) steals: Tick,
+    pub(super) promotions: Tick,
+    pub(super) parks: Tick,
+    pub(super) wakes: Tick,
+}
+
+impl Tally {
+    pub(super) fn new() -> Self {
+        Self {
+            run: Tick::new(),
+            steals: Tick::new(),
+            promotions: Tick::new(),
+            parks: Tick::new(),
+            wakes: Tick::new(),
+        }
+    }
+
+    fn read(&self) -> WorkerCounters {
+        WorkerCounters {
+            run: self.run.get(),
+            steals: self.steals.get(),
+            promotions: self.promotions.get(),
+            parks: self.parks.get(),
+            wakes: self.wakes.get(),
+        }
+    }
+}
+
+impl Pool {
+    /// A reading of the counters. Stops nobody, blocks on nothing; O(workers).
+    pub fn counters(&self) -> PoolCounters {
+        self.registry.counters()
+    }
+}
+
+impl Registry {
+    fn counters(&self) -> PoolCounters {
+        let rows: Vec<WorkerCounters> = self.rows.iter().map(|row| row.tally.read()).collect();
+        let sum = |count: fn(&WorkerCounters) -> u64| rows.iter().map(count).sum();
+        // Relaxed, here and below: figures for a reader, no order between them.
+        let workers = self.live.load(Ordering::Relaxed);
+        PoolCounters {
+            workers,
+            active: workers.saturating_sub(self.sleep.sleeping()),
+            blocked: self.blocked.load(Ordering::Relaxed), // Relaxed: as above
+            queued: self.queued(),
+            abandoned: self.abandoned.load(Ordering::Relaxed) as u64, // Relaxed: as above
+            panics: self.panics.load(Ordering::Relaxed) as u64,       // Relaxed: as above
+            threads_refused: self.timers.refused() as u64,
+            run: sum(|row| row.run),
+            steals: sum(|row| row.steals),
+            promotions: sum(|row| row.promotions),
+            parks: sum(|row| row.parks),
+            wakes: sum(|row| row.wakes),
+            per_worker: rows[..self.config.workers].to_vec(),
+        }
+    }
 }

@@ -24,6 +24,8 @@ pub enum PoolError {
     },
     /// The work was cancelled before it started: by its handle, or because the pool shut down.
     Cancelled,
+    /// The outcome of the work was taken before.
+    Taken,
     /// The wait could only wait for itself: for work that is on the caller's own stack, on a
     /// worker for the end of its own pool, or while every other worker waits too.
     WouldDeadlock,
@@ -39,6 +41,7 @@ impl fmt::Display for PoolError {
                 write!(f, "worker {worker} could not be started: {source}")
             }
             Self::Cancelled => f.write_str("the work was cancelled before it started"),
+            Self::Taken => f.write_str("the outcome of the work was taken before"),
             Self::WouldDeadlock => f.write_str("the wait could only wait for itself"),
         }
     }
@@ -48,7 +51,7 @@ impl Error for PoolError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Spawn { source, .. } => Some(source),
-            Self::Config { .. } | Self::Cancelled | Self::WouldDeadlock => None,
+            Self::Config { .. } | Self::Cancelled | Self::Taken | Self::WouldDeadlock => None,
         }
     }
 }

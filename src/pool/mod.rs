@@ -2,24 +2,46 @@
 //!
 //! A [`Pool`] runs *work*: forked closures ([`Pool::join`], [`Pool::scope`]), detached closures
 //! ([`Pool::spawn`], [`Pool::submit`]), timers ([`Pool::schedule_after`]) and, through the crate's
-//! own seam ([`Pool::post`]), the visits of lanes.
+//! own seam (`Pool::post`), the visits of lanes.
+//!
+//! Work-first: a forked closure stays private to the thread that forked it, in plain memory, until
+//! another worker is hungry (`station.rs`). Each worker has two deques: *frames*, the forked
+//! closures that were shown to thieves, newest first for their owner; and *visits*, detached work
+//! in the order of posting. A waiter runs only the subtree that it waits for; detached work runs on
+//! an empty stack only, in the worker's loop (`worker.rs`). How workers sleep and are woken is in
+//! `sleep/README.md`; how a pool ends, in `shutdown.rs`.
+//!
+//! Invariants: posted work is run once or abandoned once; no worker parks while posted work waits
+//! and nobody searches; nothing in the pool polls.
+//!
+//! Not here: the order of jobs (lanes), what a job is (coordinator).
 
 mod blocking;
+mod claim;
 mod config;
 mod counters;
 mod error;
+mod frame;
+mod guest;
 mod join;
+mod latch;
+mod registry;
 mod scope;
 mod shutdown;
 mod sleep;
 mod spawn;
+mod station;
 mod timer;
 pub(crate) mod unwind;
 mod work;
+mod worker;
+
+#[cfg(test)]
+mod tests;
 
 pub(crate) use blocking::Blocking;
 pub use config::{PanicHandler, PoolConfig};
-pub use counters::PoolCounters;
+pub use counters::{PoolCounters, WorkerCounters};
 pub use error::PoolError;
 pub use scope::Scope;
 pub use shutdown::{Report, Shutdown};
@@ -27,19 +49,18 @@ pub use spawn::Handle;
 pub use timer::Timer;
 pub(crate) use work::{Carrier, Runnable, Work};
 
+use std::fmt;
+
+use self::registry::Registry;
+use self::station::Station;
 use crate::base::clock::Clock;
-use crate::sync::Arc;
+use crate::sync::{Arc, Ordering};
 
-struct Registry {
-    config: PoolConfig,
-    clock: Clock,
-}
-
-/// A handle of a pool. Clones are handles of the same pool.
+/// A handle of a pool of worker threads. Clones are handles of the same pool.
 ///
 /// Dropping the last handle only signals: what was posted still runs, then the threads end by
-/// themselves. Use [`shutdown`](Self::shutdown) to wait for them.
-#[derive(Clone)]
+/// themselves; timers that have not fired by then are dropped. [`shutdown`](Self::shutdown) waits
+/// for the threads.
 pub struct Pool {
     registry: Arc<Registry>,
 }
@@ -53,14 +74,13 @@ impl Pool {
         Self::with_config(PoolConfig::default())
     }
 
-    /// A pool as `config` says.
+    /// A pool as `config` says. Starts its threads.
     ///
     /// # Errors
     /// [`PoolError::Config`] for settings out of range, [`PoolError::Spawn`] if a thread cannot be
     /// started; no thread is left behind.
     pub fn with_config(config: PoolConfig) -> Result<Self, PoolError> {
-        config.check()?;
-        Ok(Self { registry: Arc::new(Registry { config, clock: Clock::system() }) })
+        Ok(Self { registry: Registry::start(config)? })
     }
 
     /// How many workers the pool was built with.
@@ -68,22 +88,16 @@ impl Pool {
         self.registry.config.workers
     }
 
-    /// The index of the calling worker, if the caller is a worker of this pool.
+    /// The index of the calling worker, from 0; `None` if the caller is no worker of this pool.
     pub fn current_worker(&self) -> Option<usize> {
-        unimplemented!()
-    }
-
-    /// A reading of the counters.
-    pub fn counters(&self) -> PoolCounters {
-        unimplemented!()
+        Station::worker_below(&self.registry).map(Station::row)
     }
 
     /// Hands `work` to the pool, from any thread: on a worker of this pool to its own queue of
-    /// visits, first in first out, otherwise to the shared queue. Lock-free. After the pool has
+    /// visits, first in first out, otherwise to the shared queue. Never blocks. After the pool has
     /// ended the work is abandoned at once.
     pub(crate) fn post(&self, work: Work) {
-        let _ = work;
-        unimplemented!()
+        self.registry.post(work);
     }
 
     /// The pool's clock.
@@ -92,8 +106,34 @@ impl Pool {
     }
 
     /// Gives a panic that nobody joins to the pool's panic handler.
-    pub(crate) fn report_panic(&self, payload: unwind::Payload) {
-        let _ = payload;
-        unimplemented!()
+    pub(crate) fn report_panic(&self, panic: unwind::Payload) {
+        self.registry.report_panic(panic);
+    }
+}
+
+impl Clone for Pool {
+    fn clone(&self) -> Self {
+        // Relaxed: a new handle comes from one that is there, as with `Arc`.
+        self.registry.handles.fetch_add(1, Ordering::Relaxed);
+        Self { registry: Arc::clone(&self.registry) }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // AcqRel: what was posted through other handles comes before the drain that the last one
+        // begins.
+        if self.registry.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.registry.begin_drain();
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("name", &self.registry.config.name)
+            .field("workers", &self.workers())
+            .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,27 @@
-//! The end of a pool: quiescence, drain, cancel, and what is left.
+//! The end of a pool: quiescence, drain, cancel, and what is left (P8).
+//!
+//! ```text
+//!   OPEN ──drain──► DRAINING ──quiet──► ENDING ──last worker──► ENDED
+//!     └────────────────cancel─────────────▲
+//! ```
+//!
+//! 1. A drain only marks the pool. The worker that lies down last, and sees that all sleep and no
+//!    detached work is queued, goes on to ENDING. So nobody has to wait for a drain to end.
+//! 2. ENDING wakes everybody; each worker ends after what it is running.
+//! 3. The last worker marks ENDED and abandons what is still queued, and the timers. Whoever posts
+//!    after that finds ENDED and abandons it itself: nothing is ever left in a queue.
+//! 4. `shutdown` waits for that, joins the threads that ended, and names the others.
+//!
+//! Fork-join does not depend on the phase: a region that is under way is finished by its owner.
 
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::registry::Registry;
+use super::sleep::LastLook;
+use super::station::Station;
 use super::{Pool, PoolError};
+use crate::sync::{AtomicU32, Ordering, fence};
 
 /// How a pool ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +30,8 @@ pub enum Shutdown {
     /// Run what was posted, and what that posts; then end. Timers that have not fired are
     /// abandoned.
     Drain,
-    /// Finish what is running; abandon the rest.
+    /// Finish what is running; abandon the rest. Handles of abandoned work answer
+    /// [`PoolError::Cancelled`].
     Cancel,
 }
 
@@ -19,32 +39,242 @@ pub enum Shutdown {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// Threads of the pool that have ended and were joined, by any call so far.
+    /// Threads of the pool that have ended; all of them are joined.
     pub joined: usize,
     /// The names of those that had not ended at the deadline.
     pub running: Vec<String>,
-    /// Work that never ran: it was abandoned, or, while threads still run, it waits.
+    /// Detached work that did not run: it was abandoned or, while threads are running, it waits.
     pub left: usize,
-    /// Timers that never fired.
+    /// Timers that were abandoned and never will fire.
     pub timers: usize,
 }
 
+const OPEN: u32 = 0;
+const DRAINING: u32 = 1;
+const ENDING: u32 = 2;
+const ENDED: u32 = 3;
+
+/// How far the pool's life has come. It only moves forward.
+pub(super) struct Phase(AtomicU32);
+
+impl Phase {
+    pub(super) fn open() -> Self {
+        Self(AtomicU32::new(OPEN))
+    }
+
+    /// Workers stop after what they are running.
+    pub(super) fn is_ending(&self) -> bool {
+        // Relaxed: a worker that misses it now sees it before it parks, by [post] and [park].
+        self.0.load(Ordering::Relaxed) >= ENDING
+    }
+
+    /// No worker is left.
+    pub(super) fn is_ended(&self) -> bool {
+        // Relaxed: ordered by the caller's fence.
+        self.0.load(Ordering::Relaxed) == ENDED
+    }
+
+    fn is_draining(&self) -> bool {
+        // Relaxed: as in `is_ending`.
+        self.0.load(Ordering::Relaxed) == DRAINING
+    }
+
+    /// Moves on to `next`; false if the pool was there already.
+    fn advance(&self, next: u32) -> bool {
+        // Relaxed: what has to see it is ordered by fences: [post] and [park], [end] and [post].
+        let mut now = self.0.load(Ordering::Relaxed);
+        while now < next {
+            // Relaxed: as above.
+            let order = Ordering::Relaxed;
+            match self.0.compare_exchange(now, next, order, order) {
+                Ok(_) => return true,
+                Err(later) => now = later,
+            }
+        }
+        false
+    }
+}
+
+/// The worker threads, as the cold side knows them.
+pub(super) struct Threads {
+    handles: Vec<Option<JoinHandle<()>>>,
+    ended: Vec<bool>,
+}
+
+impl Threads {
+    pub(super) fn new(workers: usize) -> Self {
+        Self { handles: (0..workers).map(|_| None).collect(), ended: vec![false; workers] }
+    }
+
+    pub(super) fn started(&mut self, index: usize, handle: JoinHandle<()>) {
+        self.handles[index] = Some(handle);
+    }
+
+    /// Everybody who started, ended or not.
+    pub(super) fn take_all(&mut self) -> Vec<JoinHandle<()>> {
+        self.handles.iter_mut().filter_map(Option::take).collect()
+    }
+
+    fn take_ended(&mut self) -> Vec<JoinHandle<()>> {
+        let both = self.handles.iter_mut().zip(&self.ended);
+        both.filter(|(_, ended)| **ended).filter_map(|(handle, _)| handle.take()).collect()
+    }
+
+    fn running(&self) -> impl Iterator<Item = usize> {
+        self.ended.iter().enumerate().filter(|(_, ended)| !**ended).map(|(index, _)| index)
+    }
+}
+
 impl Pool {
-    /// Waits until nothing that was posted before the call is queued or running; true if that was
-    /// reached within `timeout`.
+    /// Waits until all detached work that was posted before the call has ended, and what that
+    /// posted; true if that was reached within `timeout`. Blocks the calling thread.
+    ///
+    /// Quiescence is a moment in which every worker slept and nothing was queued; work that others
+    /// post all the time can put it off for ever. Timers that have not fired do not count.
+    ///
+    /// # Errors
+    /// [`PoolError::WouldDeadlock`] on a worker of this pool.
     pub fn wait_quiescent(&self, timeout: Duration) -> Result<bool, PoolError> {
-        let _ = timeout;
-        unimplemented!()
+        self.registry.wait_quiet(timeout)
     }
 
-    /// Ends the pool and waits for its threads, at most `timeout`.
+    /// Ends the pool and waits until its threads have ended, at most `timeout`. Blocks.
+    ///
+    /// Threads that have ended are joined, the others are named in the report; they end by
+    /// themselves as soon as what they run returns. May be called again, also with
+    /// [`Shutdown::Cancel`] after [`Shutdown::Drain`]: a pool only moves towards its end.
+    ///
+    /// # Errors
+    /// [`PoolError::WouldDeadlock`] on a worker of this pool; the shutdown has begun all the same.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use laneway::pool::{Pool, Shutdown};
+    ///
+    /// let pool = Pool::new()?;
+    /// let seven = pool.submit(|| 7);
+    /// let report = pool.shutdown(Shutdown::Drain, Duration::from_secs(60))?;
+    /// assert_eq!((report.joined, report.left), (pool.workers(), 0));
+    /// assert_eq!(seven.wait()?, 7);
+    /// # Ok::<(), laneway::pool::PoolError>(())
+    /// ```
     pub fn shutdown(&self, how: Shutdown, timeout: Duration) -> Result<Report, PoolError> {
-        let _ = (how, timeout);
-        unimplemented!()
+        match how {
+            Shutdown::Drain => self.registry.begin_drain(),
+            Shutdown::Cancel => self.registry.begin_end(),
+        }
+        self.registry.wait_ended(timeout)
     }
 
-    /// True once the pool has begun to end.
+    /// True once the pool has begun to end. What is posted from then on may be abandoned.
     pub fn is_shutting_down(&self) -> bool {
-        unimplemented!()
+        // Relaxed: a question about this moment.
+        self.registry.phase.0.load(Ordering::Relaxed) != OPEN
+    }
+}
+
+impl Registry {
+    /// Marks the pool; it ends when nothing is left to do.
+    pub(super) fn begin_drain(&self) {
+        if self.phase.advance(DRAINING) {
+            // As if the mark were work: a searcher, or the one that this wakes, sees it when it
+            // lies down.
+            self.sleep.posted();
+        }
+    }
+
+    /// Every worker ends after what it is running.
+    pub(super) fn begin_end(&self) {
+        if self.phase.advance(ENDING) {
+            // SeqCst fence [end]: pairs with [park]. A worker that lies down after `wake_all` has
+            // looked at the stack sees the phase in its last look.
+            fence(Ordering::SeqCst);
+            self.sleep.wake_all();
+        }
+    }
+
+    /// The last look of a worker that found no work: does anybody wait for that?
+    pub(super) fn notice_quiet(&self) -> LastLook {
+        if self.phase.is_ending() {
+            return LastLook::End;
+        }
+        // Relaxed: ordered by [park] here and [quiet] in `wait_quiet`: either this sees the
+        // waiter, or the waiter's look sees this worker asleep.
+        if self.quiet_waiters.load(Ordering::Relaxed) > 0 {
+            drop(self.threads.lock()); // the waiter is before its look, or it waits
+            self.changed.notify_all();
+        }
+        if self.phase.is_draining() && self.is_quiet() && self.phase.advance(ENDING) {
+            return LastLook::End;
+        }
+        LastLook::Nothing
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.sleep.is_quiet(|| !self.detached_waits())
+    }
+
+    fn wait_quiet(&self, timeout: Duration) -> Result<bool, PoolError> {
+        if Station::worker_below(self).is_some() {
+            return Err(PoolError::WouldDeadlock);
+        }
+        let deadline = self.clock.after(timeout);
+        let mut threads = self.threads.lock();
+        // Relaxed: published by the fence.
+        self.quiet_waiters.fetch_add(1, Ordering::Relaxed);
+        // SeqCst fence [quiet]: pairs with [park]; see `notice_quiet`.
+        fence(Ordering::SeqCst);
+        let is_quiet = || self.is_quiet() || self.phase.is_ended();
+        while !is_quiet() && !self.changed.wait_until(&mut threads, deadline).timed_out() {}
+        let quiet = is_quiet();
+        // Relaxed: at worst a worker notifies nobody.
+        self.quiet_waiters.fetch_sub(1, Ordering::Relaxed);
+        Ok(quiet)
+    }
+
+    /// Worker `index` has ended, or was never there. The last one clears up.
+    pub(super) fn worker_ended(&self, index: Option<usize>) {
+        // AcqRel: the Release of every worker that ends pairs with the Acquire of the last one,
+        // which sees what the others left in their queues.
+        if self.live.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.phase.advance(ENDED);
+            // SeqCst fence [end]: pairs with [post] in `post`: either the sweep below sees the
+            // work, or its poster sees ENDED.
+            fence(Ordering::SeqCst);
+            self.sweep();
+            self.timers.end(self);
+        }
+        if let Some(index) = index {
+            self.threads.lock().ended[index] = true;
+        }
+        self.changed.notify_all();
+    }
+
+    fn wait_ended(&self, timeout: Duration) -> Result<Report, PoolError> {
+        if Station::worker_below(self).is_some() {
+            return Err(PoolError::WouldDeadlock);
+        }
+        let deadline = self.clock.after(timeout);
+        let mut threads = self.threads.lock();
+        while threads.running().next().is_some()
+            && !self.changed.wait_until(&mut threads, deadline).timed_out()
+        {}
+        let ended = threads.take_ended();
+        let running: Vec<usize> = threads.running().collect();
+        drop(threads);
+        for handle in ended {
+            handle.join().expect("a worker does not unwind");
+        }
+        if running.is_empty() {
+            self.timers.join_keeper();
+        }
+        Ok(Report {
+            joined: self.config.workers - running.len(),
+            running: running.into_iter().map(|index| self.config.thread_name(index)).collect(),
+            // Relaxed: a worker that abandoned something was joined, or is named as running.
+            left: self.abandoned.load(Ordering::Relaxed) + self.queued(),
+            timers: self.timers.abandoned(),
+        })
     }
 }

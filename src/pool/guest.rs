@@ -1,0 +1,67 @@
+//! Guests: foreign threads that help with their own fork-join region.
+//!
+//! A foreign thread that calls `join` or `scope` claims a guest station for that call, so that its
+//! frames can be stolen; it never steals or runs anything of others. If all stations are taken the
+//! region runs in sequence on the caller's thread, its scopes' work apart.
+
+use super::frame::FramePtr;
+use super::registry::Registry;
+use super::station::Station;
+use crate::sync::{AtomicBool, CachePadded, Ordering, deque};
+
+/// Guest stations of a pool: threads that can be in a region of it at the same time and share it.
+pub(super) const GUESTS: usize = 8;
+
+/// A station that one foreign thread at a time may occupy.
+pub(super) struct Guest(CachePadded<Seat>);
+
+struct Seat {
+    taken: AtomicBool,
+    station: Station,
+}
+
+// SAFETY: `station` is touched only by the thread that turned `taken` to true, until it turns it
+// back; [guest] orders one guest's use before the next one's.
+unsafe impl Sync for Guest {}
+// SAFETY: as above; the raw pointers inside a station are null or stale while nobody occupies it.
+unsafe impl Send for Guest {}
+
+/// Gives the guest station back.
+struct Leave<'g>(&'g AtomicBool);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        // Release [guest]: pairs with the Acquire in `try_enter`.
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl Guest {
+    pub(super) fn new(row: usize, frames: deque::Worker<FramePtr>) -> Self {
+        let station = Station::new(row, frames, None);
+        Self(CachePadded::new(Seat { taken: AtomicBool::new(false), station }))
+    }
+
+    fn try_enter(&self) -> Option<Leave<'_>> {
+        let taken = &self.0.taken;
+        // Relaxed: a guess that spares the swap below.
+        if taken.load(Ordering::Relaxed) {
+            return None;
+        }
+        // Acquire [guest]: pairs with the Release of the guest before.
+        (!taken.swap(true, Ordering::Acquire)).then_some(Leave(taken))
+    }
+}
+
+/// Calls `region` at a guest station of `registry`, or without a station if none is free.
+#[cold]
+#[inline(never)]
+pub(super) fn visit<R>(registry: &Registry, region: impl FnOnce(Option<&Station>) -> R) -> R {
+    for guest in &registry.guests {
+        let Some(_leave) = guest.try_enter() else { continue };
+        let station = &guest.0.station;
+        let _occupied = station.occupy(registry);
+        return region(Some(station));
+    }
+    region(None)
+}

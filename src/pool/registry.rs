@@ -1,0 +1,224 @@
+//! The registry: what all threads of a pool share.
+//!
+//! One row per station (workers first, then guests) with the thieves' ends of its deques and its
+//! counters; the injector for work from outside; who sleeps (`sleep/`); how far the pool's life
+//! has come (`shutdown.rs`); the timers.
+//!
+//! Handles of the pool are counted apart from references to the registry: workers, timers and
+//! waiting work hold references, users hold handles, and the last handle begins the drain.
+//!
+//! Not here: what workers do with work (`worker.rs`), and how the pool ends (`shutdown.rs`).
+
+use std::thread;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::config::PoolConfig;
+use super::counters::Tally;
+use super::frame::FramePtr;
+use super::guest::{GUESTS, Guest};
+use super::shutdown::{Phase, Threads};
+use super::sleep::Sleep;
+use super::station::Station;
+use super::timer::Timers;
+use super::unwind::{self, Payload};
+use super::work::Work;
+use super::{PoolError, worker};
+use crate::base::clock::Clock;
+use crate::sync::deque::{Injector, Steal, Stealer, Worker};
+use crate::sync::{Arc, AtomicUsize, CachePadded, Ordering};
+
+/// See the page.
+pub(super) struct Registry {
+    pub(super) config: PoolConfig,
+    pub(super) clock: Clock,
+    pub(super) sleep: Sleep,
+    /// Workers, then guests.
+    pub(super) rows: Box<[CachePadded<Row>]>,
+    pub(super) guests: Box<[Guest]>,
+    pub(super) injector: Injector<Work>,
+    pub(super) phase: Phase,
+    pub(super) timers: Timers,
+    /// Handles that users hold.
+    pub(super) handles: AtomicUsize,
+    /// Workers that have not ended.
+    pub(super) live: AtomicUsize,
+    /// Workers that wait inside work.
+    pub(super) blocked: AtomicUsize,
+    /// Threads in `wait_quiescent`.
+    pub(super) quiet_waiters: AtomicUsize,
+    pub(super) abandoned: AtomicUsize,
+    pub(super) panics: AtomicUsize,
+    /// Cold: who waits for the pool's threads, or for quiescence.
+    pub(super) threads: Mutex<Threads>,
+    pub(super) changed: Condvar,
+}
+
+/// What others see of a station.
+pub(super) struct Row {
+    pub(super) frames: Stealer<FramePtr>,
+    /// Guests post no visits.
+    pub(super) visits: Option<Stealer<Work>>,
+    pub(super) tally: Tally,
+}
+
+impl Registry {
+    /// Builds the registry and starts its workers. On an error no thread is left.
+    pub(super) fn start(config: PoolConfig) -> Result<Arc<Self>, PoolError> {
+        config.check()?;
+        let workers = config.workers;
+        let mut rows = Vec::with_capacity(workers + GUESTS);
+        let mut desks = Vec::with_capacity(workers);
+        for _ in 0..workers {
+            let (frames, visits) = (Worker::new_lifo(), Worker::new_fifo());
+            rows.push(Row::new(frames.stealer(), Some(visits.stealer())));
+            desks.push((frames, visits));
+        }
+        let mut guests = Vec::with_capacity(GUESTS);
+        for row in workers..workers + GUESTS {
+            let frames = Worker::new_lifo();
+            rows.push(Row::new(frames.stealer(), None));
+            guests.push(Guest::new(row, frames));
+        }
+        let registry = Arc::new(Self {
+            clock: Clock::system(),
+            sleep: Sleep::new(workers),
+            rows: rows.into_iter().map(CachePadded::new).collect(),
+            guests: guests.into(),
+            injector: Injector::new(),
+            phase: Phase::open(),
+            timers: Timers::new(),
+            handles: AtomicUsize::new(1),
+            live: AtomicUsize::new(workers),
+            blocked: AtomicUsize::new(0),
+            quiet_waiters: AtomicUsize::new(0),
+            abandoned: AtomicUsize::new(0),
+            panics: AtomicUsize::new(0),
+            threads: Mutex::new(Threads::new(workers)),
+            changed: Condvar::new(),
+            config,
+        });
+        for (index, (frames, visits)) in desks.into_iter().enumerate() {
+            let station = (frames, visits);
+            if let Err(source) = registry.start_worker(index, station) {
+                registry.give_up_start(index);
+                return Err(PoolError::Spawn { worker: index, source });
+            }
+        }
+        Ok(registry)
+    }
+
+    fn start_worker(
+        self: &Arc<Self>,
+        index: usize,
+        (frames, visits): (Worker<FramePtr>, Worker<Work>),
+    ) -> std::io::Result<()> {
+        let mut thread = thread::Builder::new().name(self.config.thread_name(index));
+        if let Some(bytes) = self.config.stack_size {
+            thread = thread.stack_size(bytes);
+        }
+        let registry = Arc::clone(self);
+        let handle = thread
+            .spawn(move || worker::run(registry, Station::new(index, frames, Some(visits))))?;
+        self.threads.lock().started(index, handle);
+        Ok(())
+    }
+
+    /// Worker `failed` and those after it do not exist: ends the others.
+    fn give_up_start(&self, failed: usize) {
+        for _ in failed..self.config.workers {
+            self.worker_ended(None);
+        }
+        self.begin_end();
+        let handles = self.threads.lock().take_all();
+        for handle in handles {
+            handle.join().expect("a worker does not unwind");
+        }
+    }
+
+    /// See [`Pool::post`](super::Pool::post).
+    pub(super) fn post(&self, work: Work) {
+        match Station::current(self).and_then(Station::visits) {
+            Some(visits) => visits.push(work),
+            None => self.injector.push(work),
+        }
+        self.sleep.posted();
+        // Its fence [post] also pairs with [end] in `worker_ended`: either the last worker's sweep
+        // sees the work, or this load sees that there is no worker any more.
+        if self.phase.is_ended() {
+            self.sweep();
+        }
+    }
+
+    /// True if a worker that looks now may find something.
+    pub(super) fn work_waits(&self) -> bool {
+        self.detached_waits() || self.rows.iter().any(|row| !row.frames.is_empty())
+    }
+
+    /// True if detached work is queued.
+    pub(super) fn detached_waits(&self) -> bool {
+        let waits = |row: &Row| row.visits.as_ref().is_some_and(|visits| !visits.is_empty());
+        !self.injector.is_empty() || self.rows.iter().any(|row| waits(row))
+    }
+
+    /// How much detached work is queued.
+    pub(super) fn queued(&self) -> usize {
+        let of = |row: &Row| row.visits.as_ref().map_or(0, Stealer::len);
+        self.injector.len() + self.rows.iter().map(|row| of(row)).sum::<usize>()
+    }
+
+    /// Abandons what is queued, when no worker is left to run it. Any thread.
+    pub(super) fn sweep(&self) {
+        while let Some(work) = taken(|| self.injector.steal()) {
+            self.abandon(work);
+        }
+        for visits in self.rows.iter().filter_map(|row| row.visits.as_ref()) {
+            while let Some(work) = taken(|| visits.steal()) {
+                self.abandon(work);
+            }
+        }
+    }
+
+    fn abandon(&self, work: Work) {
+        // Relaxed: a count.
+        self.abandoned.fetch_add(1, Ordering::Relaxed);
+        self.discard(work);
+    }
+
+    /// Drops `work` without running it, which user code may answer with a panic.
+    pub(super) fn discard(&self, work: Work) {
+        if let Err(panic) = unwind::halt(|| drop(work)) {
+            self.report_panic(panic);
+        }
+    }
+
+    /// Gives a panic that nobody joins to the panic handler.
+    pub(super) fn report_panic(&self, panic: Payload) {
+        // Relaxed: a count.
+        self.panics.fetch_add(1, Ordering::Relaxed);
+        let told = unwind::halt(|| match &self.config.panic_handler {
+            Some(handler) => handler(panic),
+            None => drop(panic),
+        });
+        if let Err(panic) = told {
+            unwind::discard(panic);
+        }
+    }
+}
+
+impl Row {
+    fn new(frames: Stealer<FramePtr>, visits: Option<Stealer<Work>>) -> Self {
+        Self { frames, visits, tally: Tally::new() }
+    }
+}
+
+/// Steals until it is decided: something, or nothing there.
+pub(super) fn taken<T>(steal: impl Fn() -> Steal<T>) -> Option<T> {
+    loop {
+        match steal() {
+            Steal::Success(found) => return Some(found),
+            Steal::Empty => return None,
+            Steal::Retry => crate::sync::spin_loop(),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! A worker: looks for work, runs it, sleeps.
+//!
+//! Where it looks, in this order: its own visits (oldest first), the injector, the oldest shown
+//! frame of every other station, the visits of other workers. Every [`FAIR_EVERY`]th time frames
+//! and the injector come first, so that a queue which refills itself cannot starve them.
+//!
+//! A worker that finds nothing becomes the searcher if there is none, and looks again for a while,
+//! longer if that paid lately; then it lies down. Frames and visits are taken only here, with
+//! nothing but this loop below them on the stack (P4).
+
+use std::cell::Cell;
+
+use super::frame::FramePtr;
+use super::registry::{Registry, Row, taken};
+use super::sleep::{LastLook, Searching};
+use super::station::Station;
+use super::unwind;
+use super::work::Work;
+use crate::sync::{self, Arc, deque};
+
+/// Work that a worker found.
+enum Found {
+    Visit(Work),
+    Frame(FramePtr),
+}
+
+/// How often a worker looks at the shared queues before its own.
+const FAIR_EVERY: u32 = 61;
+
+/// Rounds that a searcher looks before it lies down, at least and at most.
+const ROUNDS_MIN: u32 = 2;
+const ROUNDS_MAX: u32 = 32;
+
+/// Pauses between two rounds: about a microsecond.
+const PAUSES: u32 = 48;
+
+/// The life of a worker thread. `station` is a worker's.
+pub(super) fn run(registry: Arc<Registry>, station: Station) {
+    let index = station.row();
+    {
+        let _occupied = station.occupy(&registry);
+        // SAFETY: this thread is that worker, and begins here.
+        unsafe { registry.sleep.register(index, station.parker()) };
+        let visits = station.visits().expect("a worker has visits");
+        let worker = Worker {
+            registry: &registry,
+            row: &registry.rows[index],
+            index,
+            visits,
+            rounds_max: Cell::new(ROUNDS_MIN),
+            tick: Cell::new(0),
+            seed: Cell::new(index as u32 + 1),
+        };
+        worker.work_until_the_end();
+    }
+    drop(station);
+    registry.worker_ended(Some(index));
+}
+
+struct Worker<'r> {
+    registry: &'r Arc<Registry>,
+    row: &'r Row,
+    index: usize,
+    visits: &'r deque::Worker<Work>,
+    rounds_max: Cell<u32>,
+    tick: Cell<u32>,
+    seed: Cell<u32>,
+}
+
+impl Worker<'_> {
+    fn work_until_the_end(&self) {
+        let mut search: Option<Searching> = None;
+        let mut rounds = 0;
+        while !self.registry.phase.is_ending() {
+            if let Some(found) = self.find() {
+                self.stop_searching(search.take(), rounds);
+                rounds = 0;
+                self.run(found);
+                continue;
+            }
+            search = search.or_else(|| self.registry.sleep.begin_search());
+            if search.is_some() && rounds < self.rounds_max.get() {
+                rounds += 1;
+                (0..PAUSES).for_each(|_| sync::spin_loop());
+                continue;
+            }
+            search = Some(self.lie_down(search));
+            rounds = 0;
+        }
+        if let Some(search) = search {
+            self.registry.sleep.retire(search);
+        }
+    }
+
+    fn run(&self, found: Found) {
+        self.row.tally.run.add_one();
+        match found {
+            Found::Visit(work) => {
+                if let Err(panic) = unwind::halt(|| work.run()) {
+                    self.registry.report_panic(panic);
+                }
+            }
+            // SAFETY: stolen from a deque, by `find`.
+            Found::Frame(frame) => unsafe { frame.execute() },
+        }
+    }
+
+    /// Work was found after `rounds` of searching: the next search may be as patient again.
+    fn stop_searching(&self, search: Option<Searching>, rounds: u32) {
+        let Some(search) = search else { return };
+        if rounds > 0 {
+            self.rounds_max.set((self.rounds_max.get() * 2).min(ROUNDS_MAX));
+        }
+        self.registry.sleep.end_search(search, || self.registry.work_waits());
+    }
+
+    /// Sleeps until woken.
+    fn lie_down(&self, search: Option<Searching>) -> Searching {
+        self.rounds_max.set((self.rounds_max.get() / 2).max(ROUNDS_MIN));
+        self.row.tally.parks.add_one();
+        let woken = self.registry.sleep.lie_down(self.index, search, || self.last_look());
+        self.row.tally.wakes.add_one();
+        woken
+    }
+
+    fn last_look(&self) -> LastLook {
+        if self.registry.work_waits() {
+            return LastLook::Work;
+        }
+        self.registry.timers.see_to_keeper(self.registry);
+        self.registry.notice_quiet()
+    }
+
+    fn find(&self) -> Option<Found> {
+        let tick = self.tick.get().wrapping_add(1);
+        self.tick.set(tick);
+        if tick.is_multiple_of(FAIR_EVERY) {
+            let fair = self.steal_frame().or_else(|| self.take_injected());
+            if fair.is_some() {
+                return fair;
+            }
+        }
+        let own = || self.visits.pop().map(Found::Visit);
+        own()
+            .or_else(|| self.take_injected())
+            .or_else(|| self.steal_frame())
+            .or_else(|| self.steal_visit())
+    }
+
+    fn take_injected(&self) -> Option<Found> {
+        let injector = &self.registry.injector;
+        if injector.is_empty() {
+            return None;
+        }
+        taken(|| injector.steal_batch_and_pop(self.visits)).map(Found::Visit)
+    }
+
+    fn steal_frame(&self) -> Option<Found> {
+        let frame = self.others().find_map(|row| {
+            if row.frames.is_empty() { None } else { taken(|| row.frames.steal()) }
+        })?;
+        self.row.tally.steals.add_one();
+        Some(Found::Frame(frame))
+    }
+
+    fn steal_visit(&self) -> Option<Found> {
+        let visit = self.others().filter_map(|row| row.visits.as_ref()).find_map(|visits| {
+            if visits.is_empty() {
+                return None;
+            }
+            taken(|| visits.steal_batch_and_pop(self.visits))
+        })?;
+        self.row.tally.steals.add_one();
+        Some(Found::Visit(visit))
+    }
+
+    /// All rows but the own, from a random one on.
+    fn others(&self) -> impl Iterator<Item = &Row> {
+        let rows = &self.registry.rows;
+        let start = self.random() as usize % rows.len();
+        let (before, after) = rows.split_at(start);
+        after.iter().chain(before).map(|row| &**row).filter(|row| !std::ptr::eq(*row, self.row))
+    }
+
+    /// Marsaglia's xorshift, 2003: spreads thieves, decides nothing.
+    fn random(&self) -> u32 {
+        let mut seed = self.seed.get();
+        seed ^= seed << 13;
+        seed ^= seed >> 17;
+        seed ^= seed << 5;
+        self.seed.set(seed);
+        seed
+    }
+}
