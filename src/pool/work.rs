@@ -28,6 +28,7 @@ unsafe impl<T> Carrier for Box<T> {
     fn into_raw(self) -> *mut () {
         Box::into_raw(self).cast()
     }
+    // # Safety: the trait's.
     unsafe fn from_raw(raw: *mut ()) -> Self {
         // SAFETY: by the caller's contract this came from `Box::<T>::into_raw`, once.
         unsafe { Box::from_raw(raw.cast()) }
@@ -39,6 +40,7 @@ unsafe impl<T> Carrier for Arc<T> {
     fn into_raw(self) -> *mut () {
         Arc::into_raw(self).cast_mut().cast()
     }
+    // # Safety: the trait's.
     unsafe fn from_raw(raw: *mut ()) -> Self {
         // SAFETY: by the caller's contract this came from `Arc::<T>::into_raw`, once.
         unsafe { Arc::from_raw(raw.cast_const().cast()) }

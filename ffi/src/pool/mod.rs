@@ -133,6 +133,7 @@ impl From<PoolError> for Failure {
             PoolError::Config { .. } => LANEWAY_EINVAL,
             PoolError::Spawn { .. } => LANEWAY_ENOMEM,
             PoolError::Cancelled => LANEWAY_ECANCELED,
+            PoolError::Taken => LANEWAY_EALREADY,
             PoolError::WouldDeadlock => LANEWAY_EDEADLK,
             _ => LANEWAY_EUNSUPPORTED,
         };
