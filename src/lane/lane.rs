@@ -118,20 +118,26 @@ impl<J: Turn> Lane<J> {
         Arrival::Taken
     }
 
-    /// The visit came home. Also answers how many jobs have ended since the last report.
+    /// How many jobs have ended since the last report, now that `visit` comes home.
+    pub(super) fn progress(&self, visit: &LaneVisit<J>) -> u64 {
+        visit.lane.serial - self.head
+    }
+
+    /// The visit came home. Gates with nothing left before them are moved to `passed`.
     pub(super) fn report(
         &mut self,
         mut visit: Box<LaneVisit<J>>,
         stop: Stop,
         now: Now,
-    ) -> (u64, After<J>) {
+        passed: &mut Vec<Gate>,
+    ) -> After<J> {
         debug_assert!(matches!(self.place, Place::Out(_)), "a lane has one visit");
-        let ended = visit.lane.serial - self.head;
         self.head = visit.lane.serial;
-        self.marks.retain(|(through, _)| *through >= self.head);
+        let behind = self.marks.extract_if(.., |(through, _)| *through < self.head);
+        passed.extend(behind.map(|(_, gate)| gate));
         self.merge(&mut visit);
         let waiting = stop == Stop::Waiting && self.woken < self.head;
-        (ended, self.decide(visit, waiting, now))
+        self.decide(visit, waiting, now)
     }
 
     /// Puts the arrivals behind the jobs of the visit.
@@ -182,21 +188,20 @@ impl<J: Turn> Lane<J> {
     /// The job with this serial is woken.
     pub(super) fn wake(&mut self, serial: u64, now: Now) -> After<J> {
         match &self.place {
-            Place::Home { .. } if self.head == serial => self.again(|_| false, now),
-            Place::Home { .. } => After::Stay,
+            // Its turn is still to come.
+            Place::Out(seat) if seat.batch == now.seat.batch => After::Stay,
             Place::Out(_) => {
                 self.woken = self.woken.max(serial);
                 After::Stay
             }
+            Place::Home { .. } if serial >= self.head => self.again(|_| false, now),
+            Place::Home { .. } => After::Stay,
         }
     }
 
     /// Whoever waits is woken.
     pub(super) fn wake_any(&mut self, now: Now) -> After<J> {
-        if let Place::Out(_) = self.place {
-            self.woken = ANYBODY;
-        }
-        self.again(|_| false, now)
+        self.wake(ANYBODY, now)
     }
 
     /// The running visit asks for a hold.

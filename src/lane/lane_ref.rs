@@ -23,7 +23,8 @@ impl<J: Turn> LaneRef<J> {
     /// Gives the job its next turn: now if it waits, after its running step otherwise. A job that
     /// has ended is past waking: then nothing happens.
     ///
-    /// Any thread; lock-free. Several calls during one wait give one turn.
+    /// Any thread; lock-free. Several calls before the turn give that one turn, and at most one more
+    /// without news: if the turn began between them, or might have.
     pub(crate) fn wake(&self) {
         Shard::send(&self.shard, Message::Wake(self.key.clone(), self.serial));
     }

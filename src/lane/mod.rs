@@ -159,3 +159,6 @@ impl<J: Turn> Drop for Lanes<J> {
         self.close();
     }
 }
+
+#[cfg(test)]
+mod tests;

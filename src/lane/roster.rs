@@ -14,6 +14,7 @@
 use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
 
+use super::gate::Gate;
 use super::key::{Hashed, PassThrough};
 use super::lane::{After, Arrival, Lane, Now, Seat};
 use super::lane_ref::LaneRef;
@@ -32,6 +33,9 @@ const LANES_KEPT: usize = 16;
 /// As many visits as one batch can hold without being told to close.
 const BATCH_KEPT: usize = 256;
 
+/// As many gates as seldom pass in one visit.
+const GATES_KEPT: usize = 16;
+
 /// See the page.
 pub(super) struct Roster<J: Turn> {
     lanes: HashMap<Hashed, Lane<J>, PassThrough>,
@@ -43,6 +47,8 @@ pub(super) struct Roster<J: Turn> {
     serial: u64,
     #[expect(clippy::vec_box, reason = "the boxes are what is kept")]
     spares: Vec<Box<LaneVisit<J>>>,
+    /// Gates with nothing left before them.
+    passed: Vec<Gate>,
     closed: bool,
     retired: bool,
     counts: Counts,
@@ -65,6 +71,7 @@ impl<J: Turn> Roster<J> {
             batch: 0,
             serial: 1,
             spares: Vec::new(),
+            passed: Vec::new(),
             closed: false,
             retired: false,
             counts: Counts::default(),
@@ -80,10 +87,7 @@ impl<J: Turn> Roster<J> {
             Message::Release(key) => self.change(&key, Lane::release),
             Message::Hold(key) => self.change(&key, Lane::hold),
             Message::Cut(key) => self.find(&key, Lane::cut),
-            Message::Barrier(Some(key), gate) => self.find(&key, |lane| lane.mark(&gate)),
-            Message::Barrier(None, gate) => {
-                self.lanes.values_mut().for_each(|lane| lane.mark(&gate))
-            }
+            Message::Barrier(key, gate) => self.barrier(key, gate),
             Message::WakeAll => self.change_all(Lane::wake_any),
             Message::Retire => {
                 self.retired = true;
@@ -101,6 +105,12 @@ impl<J: Turn> Roster<J> {
     /// The next visit of the batch that was ended.
     pub(super) fn pop_ready(&mut self) -> Option<Box<LaneVisit<J>>> {
         self.ready.pop_front()
+    }
+
+    /// Opens the gates with nothing left before them. Whoever waits finds the counts published.
+    pub(super) fn open_gates(&mut self) {
+        self.passed.clear();
+        self.passed.shrink_to(GATES_KEPT);
     }
 
     /// From now on every job is abandoned: nothing stays at home.
@@ -164,8 +174,8 @@ impl<J: Turn> Roster<J> {
         self.counts.lanes_out -= 1;
         let now = self.now();
         let lane = self.lanes.get_mut(&visit.lane.key).expect("a lane whose visit is out exists");
-        let (ended, after) = lane.report(visit, stop, now);
-        self.counts.jobs_ended += ended;
+        self.counts.jobs_ended += lane.progress(&visit);
+        let after = lane.report(visit, stop, now, &mut self.passed);
         self.act(after);
     }
 
@@ -216,6 +226,14 @@ impl<J: Turn> Roster<J> {
         if keeps && visit.is_small() {
             self.spares.push(visit);
         }
+    }
+
+    fn barrier(&mut self, key: Option<Hashed>, gate: Gate) {
+        match key {
+            Some(key) => self.find(&key, |lane| lane.mark(&gate)),
+            None => self.lanes.values_mut().for_each(|lane| lane.mark(&gate)),
+        }
+        self.passed.push(gate);
     }
 
     /// Something is noted in a lane that may not exist any more.

@@ -180,6 +180,7 @@ impl<J: Turn> ShardVisit<J> {
             roster.end_batch();
             roster.shrink();
             shard.published.write(roster.counts());
+            roster.open_gates();
         });
     }
 }
@@ -218,3 +219,6 @@ impl Published {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
