@@ -1,20 +1,150 @@
-//! `laneway replay`: the history of a git repository, run as keyed jobs.
+//! `laneway replay`: the history of a git repository, run as keyed jobs, and judged.
+//!
+//! ```text
+//! repository ──► history (changes) ──► plan (events with keys) ──► jobs, one lane a key
+//!                                                                     │ write or remove a path
+//!        tree of HEAD ──────────────► compare ◄─────────────────── DIR ▼
+//! ```
+//!
+//! Every version that a path ever had on the first-parent history is written by a job of its own;
+//! the jobs of a path form a lane. If any ran out of order, twice in a harmful way, at the same
+//! time as another of its key, or not at all, then DIR would not be the tree of `HEAD`: the
+//! demonstration checks itself, also with failures injected (`--fail-percent`), delays
+//! (`--jitter-ms`) and, with `--state`, kills at any moment.
+//!
+//! Exit codes: 0 the trees are identical; 2 they differ, or a job failed; 64 it could not begin.
 
+mod blobs;
+mod compare;
+mod delay;
+mod error;
+mod faults;
+mod history;
+mod memory;
+mod place;
+mod plan;
+mod report;
+mod step;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use blobs::Blobs;
+use error::ReplayError;
+use faults::Faults;
+use place::{Durability, Place};
+use report::{Report, Tally};
+use step::Steps;
+
+use crate::EXIT_USAGE;
+
+/// What differing trees and failed jobs end with.
+const EXIT_FAILED: u8 = 2;
 
 /// The arguments of `laneway replay`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The repository to read; it is never written to.
-    pub(crate) repo: PathBuf,
+    /// The repository to read, or a directory in its work tree; it is never written to.
+    #[arg(value_name = "REPO")]
+    repo: PathBuf,
     /// Where the tree is written: empty, absent, or left there by an earlier replay.
     #[arg(long, value_name = "DIR")]
-    pub(crate) into: PathBuf,
+    into: PathBuf,
+    /// How many jobs run at a time.
+    #[arg(long, value_name = "N", default_value_t = default_jobs(), value_parser = clap::value_parser!(u16).range(1..=512))]
+    jobs: u16,
+    /// Of 100 attempts so many fail, at random, and are made again.
+    #[arg(long, value_name = "P", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=99))]
+    fail_percent: u8,
+    /// Each attempt is late by up to so many milliseconds, at random.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    jitter_ms: u64,
+    /// What the injected failures and delays are drawn from; at random unless given.
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// Reports as JSON, one object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+fn default_jobs() -> u16 {
+    std::thread::available_parallelism().map_or(1, |count| count.get().min(512) as u16)
+}
+
+impl Args {
+    fn faults(&self) -> Faults {
+        // The standard library's hasher is keyed at random: randomness without another dependency.
+        let random = || std::hash::RandomState::new().build_hasher().finish();
+        Faults {
+            seed: self.seed.unwrap_or_else(random),
+            fail_percent: self.fail_percent,
+            jitter_max: Duration::from_millis(self.jitter_ms),
+        }
+    }
 }
 
 /// Runs the sub-command.
 pub(crate) fn main(args: Args) -> ExitCode {
-    let _ = (args.repo, args.into);
-    unimplemented!("replay lands with the coordinator")
+    match replay(&args, &Report::new(args.json)) {
+        Ok(verdict) if verdict.is_good() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(EXIT_FAILED),
+        Err(why) => {
+            eprintln!("laneway: {why}");
+            ExitCode::from(match why.has_begun() {
+                true => EXIT_FAILED,
+                false => EXIT_USAGE,
+            })
+        }
+    }
+}
+
+/// What a replay came to.
+struct Verdict {
+    failed: u64,
+    difference_count: usize,
+}
+
+impl Verdict {
+    fn is_good(&self) -> bool {
+        self.failed == 0 && self.difference_count == 0
+    }
+}
+
+fn replay(args: &Args, report: &Report) -> Result<Verdict, ReplayError> {
+    let repo = history::open(&args.repo)?;
+    let history = history::read(&repo, None)?;
+    let head = history.head;
+    let place = Place::take(&args.into, Durability::Process)?;
+    let plan = plan::plan(history.changes);
+    let faults = args.faults();
+    report.planned(&plan, history.commit_count, faults.seed);
+
+    place.begin("no state").map_err(|why| ReplayError::Directory(args.into.clone(), why))?;
+    let steps = Arc::new(Steps { plan, place, blobs: Blobs::of(&repo), faults });
+    let tally = memory::run(&steps, args.jobs, report)?;
+    judge(&repo, head, &steps, &tally, report)
+}
+
+/// Compares what was written with what history ends with.
+fn judge(
+    repo: &git2::Repository,
+    head: Option<git2::Oid>,
+    steps: &Steps,
+    tally: &Tally,
+    report: &Report,
+) -> Result<Verdict, ReplayError> {
+    let leaves = match head {
+        Some(head) => history::leaves(repo, head)?,
+        None => history::Leaves::default(),
+    };
+    let differences = compare::compare(steps.place.root(), &leaves.versions, &steps.blobs)?;
+    report.judged(tally, &leaves, &differences);
+    Ok(Verdict { failed: tally.failed, difference_count: differences.len() })
 }

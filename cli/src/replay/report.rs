@@ -1,0 +1,150 @@
+//! What a replay says: lines for people, or JSON lines.
+
+use std::cell::Cell;
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::compare::Difference;
+use super::error::shown;
+use super::history::Leaves;
+use super::plan::Plan;
+
+/// Between two lines of progress.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// So many differences are printed; the rest is counted.
+const DIFFERENCES_MAX: usize = 50;
+
+/// What became of the jobs.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    pub(crate) total: usize,
+    pub(crate) completed: u64,
+    pub(crate) failed: u64,
+    /// Beyond the first of each job.
+    pub(crate) retries: u64,
+    begin: Instant,
+}
+
+impl Tally {
+    pub(crate) fn new(total: usize) -> Self {
+        Self { total, completed: 0, failed: 0, retries: 0, begin: Instant::now() }
+    }
+
+    /// A job has completed with its `attempts`th attempt.
+    pub(crate) fn completed(&mut self, attempts: u64) {
+        self.completed += 1;
+        self.retries += attempts.saturating_sub(1);
+    }
+
+    pub(crate) fn failed(&mut self) {
+        self.failed += 1;
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Json,
+    #[cfg(test)]
+    Silent,
+}
+
+/// Where reports go: results to standard output, progress to standard error.
+pub(crate) struct Report {
+    form: Form,
+    shows_progress: bool,
+    last: Cell<Instant>,
+}
+
+impl Report {
+    pub(crate) fn new(is_json: bool) -> Self {
+        let shows_progress = !is_json && std::io::stderr().is_terminal();
+        let form = if is_json { Form::Json } else { Form::Text };
+        Self { form, shows_progress, last: Cell::new(Instant::now()) }
+    }
+
+    /// Says nothing.
+    #[cfg(test)]
+    pub(crate) fn silent() -> Self {
+        Self { form: Form::Silent, shows_progress: false, last: Cell::new(Instant::now()) }
+    }
+
+    pub(crate) fn planned(&self, plan: &Plan, commit_count: u32, seed: u64) {
+        let (events, keys) = (plan.events.len(), plan.key_count());
+        self.say(
+            || format!("{commit_count} commits, {events} events over {keys} keys, seed {seed}"),
+            || {
+                json!({"event": "planned", "commits": commit_count, "jobs": events,
+                      "keys": keys, "seed": seed})
+            },
+        );
+    }
+
+    pub(crate) fn failed(&self, plan: &Plan, index: usize, cause: &str) {
+        let path = shown(plan.path(&plan.events[index]));
+        self.say(
+            || format!("job {index} ({path}) failed: {cause}"),
+            || json!({"event": "failed", "id": index, "path": path, "cause": cause}),
+        );
+    }
+
+    /// At most once a second, on a terminal only.
+    pub(crate) fn progress(&self, tally: &Tally) {
+        if self.shows_progress && self.last.get().elapsed() >= PROGRESS_EVERY {
+            self.last.set(Instant::now());
+            eprint!("\r{} of {} jobs ended", tally.completed + tally.failed, tally.total);
+        }
+    }
+
+    /// The last words: counts, submodules, and the comparison.
+    pub(crate) fn judged(&self, tally: &Tally, leaves: &Leaves, differences: &[Difference]) {
+        if self.shows_progress {
+            eprint!("\r");
+        }
+        let Tally { completed, failed, retries, begin, .. } = tally;
+        let seconds = begin.elapsed().as_secs_f64();
+        self.say(
+            || format!("{completed} completed, {failed} failed, {retries} retries, {seconds:.1} s"),
+            || {
+                json!({"event": "ended", "completed": completed, "failed": failed,
+                      "retries": retries, "seconds": seconds})
+            },
+        );
+        for (path, commit) in &leaves.gitlinks {
+            let path = shown(path);
+            self.say(
+                || format!("submodule, not written: {path} at {commit}"),
+                || json!({"event": "submodule", "path": path, "commit": commit.to_string()}),
+            );
+        }
+        for difference in differences.iter().take(DIFFERENCES_MAX) {
+            let text = difference.to_string();
+            self.say(|| text.clone(), || json!({"event": "difference", "what": text}));
+        }
+        let (count, leaf_count) = (differences.len(), leaves.versions.len());
+        self.say(
+            || match count {
+                0 => format!("{leaf_count} paths compared\ntree identical"),
+                _ => format!("{leaf_count} paths compared\ntree differs in {count} places"),
+            },
+            || {
+                json!({"event": "summary", "tree_identical": count == 0, "differences": count,
+                      "paths": leaf_count, "completed": completed, "failed": failed})
+            },
+        );
+    }
+
+    /// A standard output that nobody reads is no reason to fail.
+    fn say(&self, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) {
+        let line = match self.form {
+            Form::Text => text(),
+            Form::Json => json().to_string(),
+            #[cfg(test)]
+            Form::Silent => return,
+        };
+        let _ = writeln!(std::io::stdout().lock(), "{line}");
+    }
+}
