@@ -10,6 +10,7 @@
 use std::mem::ManuallyDrop;
 
 use super::frame::JoinFrame;
+use super::latch::Latch;
 use super::station::Station;
 use super::{Pool, guest, unwind};
 use crate::sync;
@@ -83,19 +84,48 @@ where
         let b = unsafe { frame.take_body() };
         return (a(), b());
     };
-    let forked = Forked { station, frame: &frame, place };
+    let unwinding = Unwinding { station, frame: &frame, place };
     let ra = a();
-    let forked = ManuallyDrop::new(forked);
+    let _defused = ManuallyDrop::new(unwinding);
     if station.pop_private(place) {
         // SAFETY: private until now, and off the stack.
         let b = unsafe { frame.take_body() };
         return (ra, b());
     }
-    (ra, forked.finish())
+    (ra, finish_shown(station, &frame, place))
 }
 
-/// A frame on the stack, whose first closure is running.
-struct Forked<'f, B, R>
+/// The result of a frame that was shown.
+#[cold]
+#[inline(never)]
+fn finish_shown<B, R>(station: &Station, frame: &JoinFrame<B, R>, place: usize) -> R
+where
+    B: FnOnce() -> R + Send,
+    R: Send,
+{
+    if station.pop_shown(place, frame.as_ptr()) {
+        // SAFETY: taken out of the deque by us.
+        let body = unsafe { frame.take_body() };
+        return body();
+    }
+    await_thief(station, frame.latch());
+    // SAFETY: the latch is set; once.
+    unsafe { frame.take_result() }.unwrap_or_else(|panic| unwind::resume(panic))
+}
+
+/// Waits until the thief is done with the frame.
+fn await_thief(station: &Station, latch: &Latch) {
+    for _ in 0..SPINS {
+        if latch.is_set() {
+            return;
+        }
+        sync::spin_loop();
+    }
+    station.block(|parker| latch.wait(parker));
+}
+
+/// While the first closure runs: gets the frame back if that unwinds.
+struct Unwinding<'f, B, R>
 where
     B: FnOnce() -> R + Send,
     R: Send,
@@ -105,54 +135,21 @@ where
     place: usize,
 }
 
-impl<B, R> Forked<'_, B, R>
+impl<B, R> Drop for Unwinding<'_, B, R>
 where
     B: FnOnce() -> R + Send,
     R: Send,
 {
-    /// The result of a frame that was shown.
-    #[cold]
-    #[inline(never)]
-    fn finish(&self) -> R {
-        if self.station.pop_shown(self.place, self.frame.as_ptr()) {
-            // SAFETY: taken out of the deque by us.
-            let body = unsafe { self.frame.take_body() };
-            return body();
-        }
-        self.await_thief();
-        // SAFETY: the latch is set; once.
-        unsafe { self.frame.take_result() }.unwrap_or_else(|panic| unwind::resume(panic))
-    }
-
-    fn await_thief(&self) {
-        let latch = self.frame.latch();
-        for _ in 0..SPINS {
-            if latch.is_set() {
-                return;
-            }
-            sync::spin_loop();
-        }
-        self.station.block(|parker| latch.wait(parker));
-    }
-}
-
-impl<B, R> Drop for Forked<'_, B, R>
-where
-    B: FnOnce() -> R + Send,
-    R: Send,
-{
-    /// The first closure unwinds: the frame must be ours again before it is gone.
     #[cold]
     fn drop(&mut self) {
-        if self.station.pop_private(self.place)
-            || self.station.pop_shown(self.place, self.frame.as_ptr())
-        {
+        let Self { station, frame, place } = *self;
+        if station.pop_private(place) || station.pop_shown(place, frame.as_ptr()) {
             // SAFETY: private, or taken out of the deque by us.
-            unwind::discard(unsafe { self.frame.take_body() });
+            unwind::discard(unsafe { frame.take_body() });
             return;
         }
-        self.await_thief();
+        await_thief(station, frame.latch());
         // SAFETY: the latch is set; once. The panic under way is the one that is told.
-        unwind::discard(unsafe { self.frame.take_result() });
+        unwind::discard(unsafe { frame.take_result() });
     }
 }

@@ -43,7 +43,8 @@ pub struct Report {
     pub joined: usize,
     /// The names of those that had not ended at the deadline.
     pub running: Vec<String>,
-    /// Detached work that did not run: it was abandoned or, while threads are running, it waits.
+    /// Posted work that no worker took: it was abandoned or, while threads are running, it waits.
+    /// Counts what had become moot too, such as work that its waiter ran.
     pub left: usize,
     /// Timers that were abandoned and never will fire.
     pub timers: usize,
