@@ -172,7 +172,7 @@ impl Completion {
     /// Through the [`Pending`]: [`Rejection::Fenced`] if the task was no longer this run's,
     /// [`TaskError::Store`], [`TaskError::Closed`].
     pub fn complete(self, result: impl Into<Bytes>) -> Pending<()> {
-        self.context.report(Ok(result.into()))
+        self.end(Ok(result.into()))
     }
 
     /// The run has failed; the task's policy decides what follows.
@@ -180,7 +180,14 @@ impl Completion {
     /// # Errors
     /// As [`complete`](Self::complete).
     pub fn fail(self, failure: Failure) -> Pending<()> {
-        self.context.report(Err(failure))
+        self.end(Err(failure))
+    }
+
+    fn end(self, end: Result<Bytes, Failure>) -> Pending<()> {
+        let Self { context, body } = self;
+        let pending = context.report(end);
+        drop(body); // The report is on its way: the lane may go on.
+        pending
     }
 }
 

@@ -284,10 +284,8 @@ impl Committer {
             self.tell(&ended.id.clone(), &Ok(ended));
         }
         for id in new {
-            if self.waiting.contains_key(&id) {
-                if let Some(known) = known_end(&self.state, &id) {
-                    self.tell(&id, &known);
-                }
+            if let Some(known) = known_end(&self.state, &id) {
+                self.tell(&id, &known);
             }
         }
     }

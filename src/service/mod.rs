@@ -227,10 +227,10 @@ impl TaskService {
         if matches!(command, Command::Recover { .. } | Command::Assign { .. }) {
             return Pending::failed(&self.shared().pool, TaskError::NotYours);
         }
-        if let Command::Start(task) = &command {
-            if let Err(error) = self.check(task).and_then(|()| self.shared().mailbox.admit()) {
-                return Pending::failed(&self.shared().pool, error);
-            }
+        if let Command::Start(task) = &command
+            && let Err(error) = self.check(task).and_then(|()| self.shared().mailbox.admit())
+        {
+            return Pending::failed(&self.shared().pool, error);
         }
         self.ask(command, |reply| match reply {
             Reply::Answer(answer) => answer.clone(),

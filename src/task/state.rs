@@ -137,6 +137,18 @@ impl State {
         state
     }
 
+    /// The parts that are stored: [`restore`](Self::restore) makes an equal state of them.
+    pub fn save(&self) -> Saved {
+        Saved {
+            revision: self.revision,
+            last_allocation: self.last_allocation,
+            last_sequence: self.last_sequence,
+            records: self.records.values().cloned().collect(),
+            tombstones: self.tombstones.values().cloned().collect(),
+            opaque: self.opaque.values().cloned().collect(),
+        }
+    }
+
     /// The last commit that this state contains.
     pub fn revision(&self) -> Revision {
         self.revision
