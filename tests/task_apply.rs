@@ -36,7 +36,7 @@ enum Move {
 }
 
 fn moves() -> impl Strategy<Value = Move> {
-    let id = 0..6u8;
+    let id = 0..4u8;
     prop_oneof![
         6 => (id.clone(), prop::option::of(0..2u8), 0..2u8, 0..4u8)
             .prop_map(|(id, lane, params, policy)| Move::Start { id, lane, params, policy }),
@@ -61,10 +61,10 @@ fn moves() -> impl Strategy<Value = Move> {
 fn policies(index: u8) -> Policies {
     let backoff = Backoff { base: Duration::from_millis(50), max: Duration::from_millis(120) };
     let (on_failure, remove_on_completion, ended_ttl) = match index {
-        0 => (OnFailure::Reassign { attempts: 2, backoff }, true, None),
+        0 => (OnFailure::Reassign { attempts: 1, backoff }, true, None),
         1 => (OnFailure::Park, false, Some(Duration::from_millis(150))),
         2 => (OnFailure::Remove, true, None),
-        _ => (OnFailure::Reassign { attempts: 0, backoff }, false, None),
+        _ => (OnFailure::Reassign { attempts: 3, backoff }, false, None),
     };
     Policies { on_failure, remove_on_completion, ended_ttl }
 }
@@ -504,7 +504,7 @@ proptest! {
 
     #[test]
     fn every_history_goes_as_the_reference_says(
-        history in prop::collection::vec(moves(), 1..80)
+        history in prop::collection::vec(moves(), 1..120)
     ) {
         let mut pair = Pair::new();
         for step in &history {
