@@ -23,7 +23,12 @@ pub enum StoreError {
         /// The lock file.
         path: PathBuf,
     },
-    /// What is stored is not what was committed: restore a copy. Nothing was changed by looking.
+    /// The directory holds files that are not a store's: choose an empty or a new one.
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// What is stored is not what was committed: restore a copy.
     Damaged {
         /// Where.
         place: String,
@@ -63,6 +68,9 @@ impl fmt::Display for StoreError {
                 write!(f, "computed from revision {}, but {} is there", expected.0, found.0)
             }
             Self::Locked { path } => write!(f, "{} is locked by another opener", path.display()),
+            Self::NotEmpty { path } => {
+                write!(f, "{} is not empty and holds no store", path.display())
+            }
             Self::Damaged { place, reason } => write!(f, "damaged at {place}: {reason}"),
             Self::TooNew { found, supported } => {
                 write!(f, "written in format {found}; this version reads up to {supported}")

@@ -8,6 +8,9 @@
 //! | `entry.rs` | what is stored: [`Entry`], [`Batch`], [`Stored`] |
 //! | `codec.rs` | records to bytes and back, with a version in front |
 //! | `memory.rs` | [`MemoryStore`]: for tests, and for state that need not survive |
+//! | `file.rs` | `FileStore`: a directory that survives `kill -9` and power loss (feature `file-store`) |
+//! | `table.rs` | entries and the chain of commits, inside the file |
+//! | `witness.rs` | the last commit, noted outside the file |
 //! | `error.rs` | [`StoreError`] |
 //!
 //! A store that other processes write to as well needs a third call, `watch(from)`; it comes with
@@ -17,11 +20,19 @@
 mod codec;
 mod entry;
 mod error;
+#[cfg(feature = "file-store")]
+mod file;
 mod memory;
+#[cfg(feature = "file-store")]
+mod table;
+#[cfg(feature = "file-store")]
+mod witness;
 
 pub(crate) use codec::{decode, encode};
 pub use entry::{Batch, Entry, Kind, Stored, Write};
 pub use error::StoreError;
+#[cfg(feature = "file-store")]
+pub use file::FileStore;
 pub use memory::MemoryStore;
 
 use crate::task::Revision;
