@@ -308,11 +308,14 @@ impl Reference {
                 Stage::Running { cancel_by: Some(by) } if by <= now => {
                     Self::end(task, Outcome::Cancelled, now);
                 }
-                Stage::Ended { outcome, at } => {
-                    if task.new.policies.ended_ttl.is_some_and(|t| at + t.as_millis() as u64 <= now)
-                    {
-                        task.stage = Stage::Gone { outcome, at: now };
-                    }
+                Stage::Ended { outcome, at }
+                    if task
+                        .new
+                        .policies
+                        .ended_ttl
+                        .is_some_and(|ttl| at + ttl.as_millis() as u64 <= now) =>
+                {
+                    task.stage = Stage::Gone { outcome, at: now };
                 }
                 _ => {}
             }

@@ -16,7 +16,7 @@
 //!
 //! Not here: files, locks and permissions (`file.rs`).
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, TableDefinition};
 
 use super::{Batch, Entry, Kind, StoreError, Stored, Write};
 use crate::task::{AllocationId, Revision, Sequence};

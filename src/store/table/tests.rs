@@ -132,8 +132,11 @@ fn expected(count: u64) -> Stored {
     stored
 }
 
-/// A history of `count` commits: the synced image before each, what the commit did, and the disk.
-fn history(count: u64) -> (Vec<(Vec<u8>, Vec<Op>)>, Disk) {
+/// The image before a commit, whole and synced, and what the commit did.
+type Recorded = (Vec<u8>, Vec<Op>);
+
+/// A history of `count` commits, and the disk after them.
+fn history(count: u64) -> (Vec<Recorded>, Disk) {
     let disk = Disk::default();
     let database = verified().create_with_backend(disk.clone()).expect("a new database");
     let mut table = Table::create(database).expect("a new table");
