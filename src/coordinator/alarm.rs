@@ -4,12 +4,12 @@
 //! timer fires, and also if the pool ends first and drops the closure: then the turn is refused and
 //! the job is abandoned, instead of waiting for ever.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use super::entry::Entry;
 use super::inner::Inner;
 use crate::lane::LaneRef;
-use crate::pool::Timer;
+use crate::pool::{Timer, Work};
 use crate::sync::{Arc, AtomicBool, Ordering};
 
 struct Bell {
@@ -36,11 +36,11 @@ pub(crate) struct Alarm {
 }
 
 impl Alarm {
-    /// Rings after `delay`.
-    pub(crate) fn arm(inner: &Inner, lane: &LaneRef<Entry>, delay: Duration) -> Self {
+    /// Rings at `due`.
+    pub(crate) fn arm(inner: &Inner, lane: &LaneRef<Entry>, due: Instant) -> Self {
         let bell = Arc::new(Bell { rung: AtomicBool::new(false), lane: lane.clone() });
         let ring = Ring(bell.clone());
-        let timer = inner.pool().schedule_after(delay, move || drop(ring));
+        let timer = inner.pool().schedule_work_at(due, Work::once(move || drop(ring)));
         Self { bell, timer }
     }
 

@@ -75,6 +75,7 @@ fn run_plain(body: InlineDetached, inner: Arc<Inner>, lane: &LaneRef<Entry>) -> 
         inner.discard(body);
         return (Entry::Ended(OutcomeKind::Lost, inner), Step::Ended(Next::Continue));
     }
+    inner.stats().started();
     let mut context = JobContext::borrowed(&inner, lane, Whose::Nobody, 1);
     let result = {
         let _current = current::enter(&inner, lane.key());
@@ -88,10 +89,11 @@ fn run_plain(body: InlineDetached, inner: Arc<Inner>, lane: &LaneRef<Entry>) -> 
         Err(error)
     });
     if let Some(tokens) = tokens {
-        let mut run = Run::resumed(inner, lane.key().clone());
+        let mut run = Run::resumed(&inner, lane.key().clone());
         let step = run.resume(tokens, result, lane);
         return (Entry::Full(Box::new(run)), step);
     }
+    inner.stats().started_ended();
     let outcome = match result {
         Ok(()) => OutcomeKind::Completed,
         Err(error) => JobOutcome::<()>::without_undo(error).kind(),

@@ -7,6 +7,7 @@
 //! Invariant: `words` holds a live `F` until `call`, `call_detached` or the drop consumes it; each of
 //! them consumes `self`, so that is once.
 
+use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit, align_of, size_of};
 use std::ptr;
 
@@ -42,7 +43,7 @@ pub(crate) struct InlineDetached {
 unsafe impl Send for InlineDetached {}
 
 /// The functions for captures of type `F`.
-struct Captures<F, T>(F, fn() -> T);
+struct Captures<F, T>(PhantomData<fn(F) -> T>);
 
 impl<F, T> Captures<F, T>
 where

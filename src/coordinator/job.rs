@@ -53,11 +53,16 @@ pub enum OpenTokens {
 /// The future of an async body.
 pub(crate) type BodyFuture<T> = Pin<Box<dyn Future<Output = Result<T, JobError>> + Send>>;
 
+type BodyFn<T> = dyn FnMut(&mut JobContext<'_>) -> Result<T, JobError> + Send;
+type FutureFn<T> = dyn FnMut(JobContext<'static>) -> BodyFuture<T> + Send;
+type UndoOnceFn = dyn FnOnce(&mut UndoContext<'_>) -> Result<(), JobError> + Send;
+type UndoFn = dyn FnMut(&mut UndoContext<'_>) -> Result<(), JobError> + Send;
+
 /// What a job does, by shape.
 pub(crate) enum Body<T> {
     Once(InlineOnce<T>),
-    Repeatable(Box<dyn FnMut(&mut JobContext<'_>) -> Result<T, JobError> + Send>),
-    Future(Box<dyn FnMut(JobContext<'static>) -> BodyFuture<T> + Send>),
+    Repeatable(Box<BodyFn<T>>),
+    Future(Box<FutureFn<T>>),
     /// A `Once` that has run: there is nothing to run again.
     Spent,
 }
@@ -65,8 +70,8 @@ pub(crate) enum Body<T> {
 /// The undo, by shape.
 pub(crate) enum Undo {
     None,
-    Once(Box<dyn FnOnce(&mut UndoContext<'_>) -> Result<(), JobError> + Send>),
-    Repeatable(Box<dyn FnMut(&mut UndoContext<'_>) -> Result<(), JobError> + Send>),
+    Once(Box<UndoOnceFn>),
+    Repeatable(Box<UndoFn>),
     /// A `Once` that has run.
     Spent,
 }

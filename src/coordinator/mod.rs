@@ -67,12 +67,15 @@ pub struct CoordinatorConfig {}
 pub struct ShutdownReport {
     /// Every job has its outcome.
     pub complete: bool,
-    /// Jobs without an outcome at the return: bodies that are still on a worker, and what waits
-    /// behind them. Each gets its outcome when its body returns.
+    /// Jobs without an outcome at the return: bodies that are still on a worker, and what is behind
+    /// them. Each gets its outcome when its body returns.
     pub left: u64,
     /// Jobs that have ended as [`JobOutcome::Lost`] since the coordinator was made.
     pub lost: u64,
 }
+
+/// How long a shutdown whose time is up waits for the turns in which the last jobs learn of it.
+const LAST_TURNS: Duration = Duration::from_millis(100);
 
 /// Runs keyed jobs on a pool. Clones are the same coordinator.
 ///
@@ -158,10 +161,7 @@ impl Coordinator {
             Job { body: Body::Once(body), options: None } => {
                 Entry::Plain(body.detached(), inner.clone())
             }
-            job => {
-                let ticket = Arc::new(Ticket::new(inner, key.clone()));
-                Entry::Full(Box::new(Run::new(inner.clone(), ticket, job)))
-            }
+            job => Entry::Full(Box::new(Run::detached(inner, key.clone(), job))),
         };
         inner.stats().created();
         inner.lanes().submit(key, entry);
@@ -223,26 +223,49 @@ impl Coordinator {
         CoordinatorCounters { lanes_open: lanes.lanes_open, ..self.inner().stats().read() }
     }
 
-    /// Ends the coordinator, not its pool; blocks for at most `deadline`, and a little for the last
-    /// jobs to be told.
+    /// Ends the coordinator, not its pool. Blocks for at most `timeout`, and a moment more where
+    /// the last jobs have to be told.
     ///
-    /// 1. Nothing is accepted any more; lanes that are held end their jobs as `Lost`.
-    /// 2. `Drain`: what was accepted runs, until the deadline. `Cancel` goes on with 3 at once.
-    /// 3. Jobs that have not started end as `Lost`. Those that have are stopped: bodies are asked
-    ///    to return, waits end, undos run, until the deadline (for `Drain`: none is left for them).
-    /// 4. What still waits ends as `Lost`. A body on a worker cannot be stopped; it is counted in
-    ///    [`ShutdownReport::left`] and its job gets its outcome when it returns.
+    /// - Nothing is accepted any more, and held lanes end their jobs as [`JobOutcome::Lost`].
+    /// - With [`Shutdown::Drain`], what was accepted runs until the time is up; then the waits that
+    ///   are left end as `Lost`.
+    /// - With [`Shutdown::Cancel`], jobs that have not started end as `Lost`; those that have are
+    ///   stopped: bodies are asked to return, waits end, and undos run until the time is up.
+    ///
+    /// A body on a worker cannot be stopped from outside: it is counted in
+    /// [`ShutdownReport::left`], and its job ends when it returns.
     ///
     /// # Errors
-    /// [`DrainError::WouldDeadlock`] on a worker of the pool: the first step that does not wait is
-    /// done, the rest is not.
-    pub fn shutdown(
-        &self,
-        how: Shutdown,
-        deadline: Duration,
-    ) -> Result<ShutdownReport, DrainError> {
-        let _ = (how, deadline);
-        unimplemented!()
+    /// [`DrainError::WouldDeadlock`] on a worker of the pool. The shutdown is under way all the
+    /// same, but its time is not limited: nobody waits for it.
+    pub fn shutdown(&self, how: Shutdown, timeout: Duration) -> Result<ShutdownReport, DrainError> {
+        let inner = self.inner();
+        let clock = inner.pool().clock();
+        let deadline = clock.after(timeout);
+        inner.advance(Phase::Draining);
+        inner.lanes().retire();
+        if how == Shutdown::Cancel {
+            inner.advance(Phase::Stopping);
+            inner.doze().wake();
+            inner.lanes().wake_all();
+        }
+        if inner.pool().current_worker().is_some() {
+            return Err(DrainError::WouldDeadlock);
+        }
+        let mut complete = inner.lanes().drain(deadline);
+        if !complete {
+            inner.advance(Phase::Lost);
+            inner.doze().wake();
+            inner.lanes().wake_all();
+            complete = inner.lanes().drain(clock.after(LAST_TURNS));
+        }
+        inner.lanes().close();
+        let counters = inner.stats().read();
+        Ok(ShutdownReport {
+            complete,
+            left: counters.created.saturating_sub(counters.ended_total()),
+            lost: counters.ended(OutcomeKind::Lost),
+        })
     }
 }
 

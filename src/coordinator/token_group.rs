@@ -138,12 +138,6 @@ impl<E, C> TokenGroup<E, C> {
         self.open.load(Ordering::Acquire) & !CLOSED == 0
     }
 
-    /// The number of open holds, the body's included.
-    pub(crate) fn open(&self) -> usize {
-        // Relaxed: a figure for reports.
-        self.open.load(Ordering::Relaxed) & !CLOSED
-    }
-
     /// Nobody waits for the group any more: later finishes answer `Nothing`.
     pub(crate) fn close(&self) {
         // Relaxed: tells finishers to be quiet, and carries nothing else.
@@ -322,7 +316,7 @@ mod tests {
         assert_eq!(token.finish(Ok(())), Finished::Nothing);
         assert_eq!(token.finish(Err("late")), Finished::Twice);
         assert_eq!(group.ends(), [End::Succeeded]);
-        assert_eq!(group.open(), 1);
+        assert_eq!(group.release(), Finished::Settled);
     }
 
     #[test]

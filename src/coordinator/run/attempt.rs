@@ -1,0 +1,270 @@
+//! One attempt of a job's body or undo: how it starts, what it leaves open, how it ends.
+//!
+//! Each function here turns what user code did into an [`Event`] for the machine.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::Run;
+use crate::coordinator::alarm::Alarm;
+use crate::coordinator::context::{JobContext, UndoContext, Whose};
+use crate::coordinator::current;
+use crate::coordinator::entry::Entry;
+use crate::coordinator::error::JobError;
+use crate::coordinator::job::{Body, BodyFuture, OpenTokens, Undo};
+use crate::coordinator::retry::{Again, Spent, Verdict};
+use crate::coordinator::state::{Event, Part, State};
+use crate::coordinator::token::{TokenEnd, Tokens};
+use crate::coordinator::token_group::Finished;
+use crate::coordinator::waker::TurnWaker;
+use crate::lane::LaneRef;
+use crate::pool::unwind;
+use crate::sync::Arc;
+
+/// An async body that has been started: its future and its waker.
+struct Polled<T> {
+    future: BodyFuture<T>,
+    turn: Arc<TurnWaker>,
+    waker: Waker,
+}
+
+/// The attempt (of the body or of the undo) that is under way.
+pub(super) struct Attempt<T> {
+    pub(super) tokens: Option<Arc<Tokens>>,
+    future: Option<Polled<T>>,
+    /// The timeout of the attempt, or the end of the backoff.
+    pub(super) alarm: Option<Alarm>,
+    /// Why it failed, while its other tokens are awaited.
+    error: Option<JobError>,
+    /// When its timeout is over, if it has one.
+    pub(super) expires: Option<Instant>,
+    /// How long to back off after it.
+    pub(super) delay: Duration,
+}
+
+impl<T> Attempt<T> {
+    pub(super) const NONE: Self = Self {
+        tokens: None,
+        future: None,
+        alarm: None,
+        error: None,
+        expires: None,
+        delay: Duration::ZERO,
+    };
+}
+
+/// What one part has used so far.
+#[derive(Default)]
+pub(super) struct Progress {
+    pub(super) attempts: u32,
+    spent: Spent,
+}
+
+impl<T> Polled<T> {
+    fn new(future: BodyFuture<T>, lane: &LaneRef<Entry>) -> Self {
+        let turn = Arc::new(TurnWaker::new(lane.clone()));
+        Self { future, waker: Waker::from(turn.clone()), turn }
+    }
+}
+
+impl<T: Send + 'static> Run<T> {
+    pub(super) fn start_attempt(&mut self, part: Part, lane: &LaneRef<Entry>) -> Event {
+        let clock = self.inner.pool().clock();
+        let expires = self.options.attempt_timeout.map(|timeout| clock.after(timeout));
+        self.attempt = Attempt { expires, ..Attempt::NONE };
+        match part {
+            Part::Body => {
+                self.of_body.attempts += 1;
+                self.ends.clear();
+                self.show();
+                match self.run_body(lane) {
+                    Some(result) => self.returned(part, result),
+                    None => Event::Pending,
+                }
+            }
+            Part::Undo => {
+                self.of_undo.attempts += 1;
+                let result = self.run_undo(lane);
+                self.returned_unit(part, result)
+            }
+        }
+    }
+
+    /// Calls the body; `None` if it is a future that waits.
+    pub(super) fn run_body(&mut self, lane: &LaneRef<Entry>) -> Option<Result<T, JobError>> {
+        let attempt = self.of_body.attempts;
+        let _current = current::enter(&self.inner, self.ticket.key());
+        if let Body::Future(body) = &mut self.body {
+            let job = self.ticket.clone();
+            let (context, tokens) = JobContext::owned(&self.inner, lane, job, attempt);
+            self.attempt.tokens = Some(tokens);
+            match unwind::halt(|| body(context)) {
+                Ok(future) => self.attempt.future = Some(Polled::new(future, lane)),
+                Err(payload) => return Some(Err(self.panicked(payload))),
+            }
+            return self.poll();
+        }
+        let whose = Whose::Borrowed(&*self.ticket);
+        let mut context = JobContext::borrowed(&self.inner, lane, whose, attempt);
+        let result = match &mut self.body {
+            Body::Repeatable(body) => unwind::halt(|| body(&mut context)),
+            once => match std::mem::replace(once, Body::Spent) {
+                Body::Once(body) => unwind::halt(|| body.call(&mut context)),
+                _ => Ok(Err(JobError::Abandoned)),
+            },
+        };
+        self.attempt.tokens = context.into_tokens();
+        Some(result.unwrap_or_else(|payload| Err(self.panicked(payload))))
+    }
+
+    pub(super) fn run_undo(&mut self, lane: &LaneRef<Entry>) -> Result<(), JobError> {
+        let _current = current::enter(&self.inner, self.ticket.key());
+        let cause = self.cause.get_or_insert(JobError::Abandoned);
+        let job = JobContext::borrowed(&self.inner, lane, Whose::Nobody, self.of_undo.attempts);
+        let mut context =
+            UndoContext { job, cause, attempts: self.of_body.attempts, ends: &self.ends };
+        let result = match &mut self.options.undo {
+            Undo::Repeatable(undo) => unwind::halt(|| undo(&mut context)),
+            Undo::Spent | Undo::None => Ok(Err(JobError::Abandoned)),
+            once => match std::mem::replace(once, Undo::Spent) {
+                Undo::Once(undo) => unwind::halt(|| undo(&mut context)),
+                _ => Ok(Err(JobError::Abandoned)),
+            },
+        };
+        self.attempt.tokens = context.job.into_tokens();
+        result.unwrap_or_else(|payload| Err(self.panicked(payload)))
+    }
+
+    /// Polls the future if it was woken.
+    pub(super) fn poll(&mut self) -> Option<Result<T, JobError>> {
+        let polled = self.attempt.future.as_mut()?;
+        if !polled.turn.take() {
+            return None;
+        }
+        let result = {
+            let _current = current::enter(&self.inner, self.ticket.key());
+            let mut context = Context::from_waker(&polled.waker);
+            unwind::halt(|| polled.future.as_mut().poll(&mut context))
+        };
+        let result = match result {
+            Ok(Poll::Pending) => return None,
+            Ok(Poll::Ready(result)) => result,
+            Err(payload) => Err(self.panicked(payload)),
+        };
+        self.inner.discard(self.attempt.future.take());
+        Some(result)
+    }
+
+    pub(super) fn returned(&mut self, part: Part, result: Result<T, JobError>) -> Event {
+        let result = result.map(|value| self.value = Some(value));
+        self.returned_unit(part, result)
+    }
+
+    /// The part has returned: gives back its hold on the tokens.
+    pub(super) fn returned_unit(&mut self, part: Part, result: Result<(), JobError>) -> Event {
+        let Some(tokens) = &self.attempt.tokens else {
+            return match result {
+                Ok(()) => Event::Succeeded,
+                Err(error) => self.failed(part, error),
+            };
+        };
+        let settled = tokens.release() == Finished::Settled;
+        let error = tokens.first_failure().cloned().or(result.err());
+        let ignore = self.options.open_tokens == OpenTokens::Ignore;
+        match error {
+            None if settled => Event::Succeeded,
+            None => Event::Pending,
+            Some(error) if settled || ignore => self.failed(part, error),
+            Some(error) => {
+                self.attempt.error = Some(error);
+                Event::FailedOpen
+            }
+        }
+    }
+
+    pub(super) fn settled(&mut self, part: Part) -> Event {
+        match self.attempt.tokens.as_ref().and_then(|tokens| tokens.first_failure().cloned()) {
+            None => Event::Succeeded,
+            Some(error) => self.failed(part, error),
+        }
+    }
+
+    pub(super) fn failed_with_kept_error(&mut self, part: Part) -> Event {
+        let error = self.attempt.error.take().unwrap_or(JobError::TimedOut);
+        self.failed(part, error)
+    }
+
+    /// The attempt is over and has failed: judges whether there is another one.
+    pub(super) fn failed(&mut self, part: Part, error: JobError) -> Event {
+        self.give_up_attempt();
+        let stop = self.stop_cause().filter(|_| part == Part::Body);
+        if let Some(cause) = stop {
+            self.cause = Some(cause);
+            return Event::Failed { again: false };
+        }
+        let again = self.judge(part, &error);
+        match part {
+            Part::Body => self.cause = Some(error),
+            Part::Undo => self.rollback = Some(error),
+        }
+        Event::Failed { again }
+    }
+
+    pub(super) fn judge(&mut self, part: Part, error: &JobError) -> bool {
+        let (policy, progress, can_repeat) = match part {
+            Part::Body => {
+                let can = !matches!(self.body, Body::Spent);
+                (&self.options.retry, &mut self.of_body, can)
+            }
+            Part::Undo => {
+                let can = matches!(self.options.undo, Undo::Repeatable(_));
+                (&self.options.undo_retry, &mut self.of_undo, can)
+            }
+        };
+        if !can_repeat {
+            return false;
+        }
+        let verdict = unwind::halt(|| policy.verdict(error)).unwrap_or_else(|payload| {
+            self.inner.pool().report_panic(payload);
+            Verdict::GiveUp
+        });
+        match progress.spent.draw(policy, verdict, random()) {
+            Again::After { delay, conflict } => {
+                self.attempt.delay = delay;
+                self.inner.stats().retried(conflict);
+                true
+            }
+            Again::Never => false,
+        }
+    }
+
+    /// Nothing of the attempt is awaited any more; notes how its tokens stand.
+    pub(super) fn give_up_attempt(&mut self) {
+        self.inner.discard(self.value.take());
+        let attempt = std::mem::replace(&mut self.attempt, Attempt::NONE);
+        if let Some(tokens) = &attempt.tokens {
+            tokens.close();
+            if matches!(self.state, State::Active(Part::Body, _)) {
+                self.ends = tokens.ends().into_iter().map(TokenEnd::from).collect();
+            }
+        }
+        self.inner.discard(attempt.future);
+    }
+
+    pub(super) fn panicked(&self, payload: unwind::Payload) -> JobError {
+        let error = JobError::from_panic(&*payload);
+        match self.detached {
+            // Nobody holds a handle, so nobody else would learn of it.
+            true => self.inner.pool().report_panic(payload),
+            false => self.inner.discard(payload),
+        }
+        error
+    }
+}
+
+/// A uniformly distributed word, for jitter; drawn on failures only.
+fn random() -> u64 {
+    RandomState::new().hash_one(0_u8)
+}

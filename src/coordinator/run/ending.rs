@@ -1,0 +1,70 @@
+//! How a run ends: what the lane does next, and the one outcome.
+
+use super::Run;
+use crate::coordinator::control::{Controlled, Start};
+use crate::coordinator::error::JobError;
+use crate::coordinator::job::{Body, OnDoubleFault, OnFailure};
+use crate::coordinator::outcome::JobOutcome;
+use crate::coordinator::state::{Ending, State};
+use crate::lane::Next;
+
+impl<T: Send + 'static> Run<T> {
+    /// What the lane does next.
+    pub(super) fn next(&self, ending: Ending) -> Next {
+        let quarantine = self.options.on_double_fault == OnDoubleFault::Quarantine;
+        match ending {
+            Ending::Completed | Ending::NotStarted | Ending::Lost => Next::Continue,
+            Ending::DoubleFault if quarantine => Next::Hold,
+            Ending::DoubleFault | Ending::RolledBack | Ending::Unsuccessful => {
+                match self.options.on_failure {
+                    OnFailure::Continue => Next::Continue,
+                    OnFailure::Hold => Next::Hold,
+                    OnFailure::FailRest => Next::FailRest,
+                }
+            }
+        }
+    }
+
+    pub(super) fn outcome(&mut self) -> JobOutcome<T> {
+        let cause = self.cause.take().unwrap_or(JobError::Abandoned);
+        match self.ending {
+            Some(Ending::Completed) => match self.value.take() {
+                Some(value) => JobOutcome::Completed(value),
+                None => JobOutcome::Lost,
+            },
+            Some(Ending::RolledBack) => JobOutcome::RolledBack { cause },
+            Some(Ending::Unsuccessful) => JobOutcome::without_undo(cause),
+            Some(Ending::DoubleFault) => {
+                let rollback = self.rollback.take().unwrap_or(JobError::Abandoned);
+                JobOutcome::DoubleFault { cause, rollback }
+            }
+            Some(Ending::NotStarted | Ending::Lost) | None => JobOutcome::Lost,
+        }
+    }
+
+    /// Drops what the user gave, then stores the outcome; once.
+    pub(super) fn publish(&mut self, outcome: JobOutcome<T>) {
+        self.give_up_attempt();
+        self.inner.discard(std::mem::replace(&mut self.body, Body::Spent));
+        self.inner.discard(std::mem::take(&mut self.options));
+        if self.state == State::Queued {
+            // No turn has claimed it: if a canceller has, the outcome is published.
+            self.published |= self.ticket.control().start(None) == Start::Refused;
+        }
+        if !std::mem::replace(&mut self.published, true) {
+            if self.of_body.attempts > 0 {
+                self.inner.stats().started_ended();
+            }
+            self.ticket.publish(outcome);
+        }
+    }
+}
+
+/// A run that is dropped without an end, whatever the reason, still ends its job.
+impl<T: Send + 'static> Drop for Run<T> {
+    fn drop(&mut self) {
+        if !self.published {
+            self.publish(JobOutcome::Lost);
+        }
+    }
+}
