@@ -1,0 +1,15 @@
+//! Keyed jobs through the public API, on real pools: order, failure, tokens, handles, shutdown.
+//!
+//! Nothing here sleeps or measures time: threads meet at gates and channels, and a wait that would
+//! never end fails after [`support::LONG`].
+
+mod asynchronous;
+mod counters;
+mod failure;
+mod handles;
+mod model;
+mod order;
+mod shutdown;
+mod support;
+mod timeouts;
+mod tokens;
