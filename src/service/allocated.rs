@@ -19,6 +19,7 @@ use super::executor::{Executor, Progress};
 use super::mailbox::Request;
 use super::pending::Pending;
 use crate::base::promise::Promise;
+use crate::coordinator::Token;
 use crate::pool::unwind;
 use crate::sync::{Arc, AtomicBool, Ordering};
 use crate::task::{AllocationId, Bytes, Command, Failure, Record, Rejection, TaskId};
@@ -208,15 +209,19 @@ impl fmt::Debug for Completion {
 /// What both holders of a run share; dropped when the run is over.
 pub(super) struct Body {
     context: TaskContext,
+    /// Keeps the lane on the coordinator; `None` until it is this body's turn.
+    turn: Option<Token>,
 }
 
 impl Body {
     pub(super) fn new(context: TaskContext) -> Self {
-        Self { context }
+        Self { context, turn: None }
     }
 
-    /// Runs the executor and reports what it answers. On the lane of the task.
-    pub(super) fn run(self, executor: &dyn Executor) {
+    /// Runs the executor and reports what it answers. The lane goes on when `turn` is finished,
+    /// which the drop of the body does.
+    pub(super) fn run(mut self, executor: &dyn Executor, turn: Token) {
+        self.turn = Some(turn);
         let core = self.context.core.clone();
         // Relaxed: read in the drop of the last hold, which the `Arc` orders after this.
         core.begun.store(true, Ordering::Relaxed);
@@ -247,6 +252,9 @@ impl Drop for Body {
             drop(self.context.report(Err(Failure::run("ended without a report"))));
         }
         core.shared.mailbox.send(Request::Left { allocation: self.context.allocation(), begun });
+        if let Some(turn) = self.turn.take() {
+            turn.succeed();
+        }
     }
 }
 

@@ -94,7 +94,7 @@ impl Committer {
             store,
             clock,
             state,
-            node: Node::new(config.node.clone()),
+            node: Node::new(config.node.clone(), &shared.pool),
             waiting: HashMap::new(),
             failed: None,
             replan: false,

@@ -13,12 +13,15 @@ use std::collections::{BTreeMap, HashMap};
 use super::Shared;
 use super::allocated::{Body, TaskContext};
 use super::executor::{Executors, Registration};
+use crate::coordinator::{Coordinator, Job, Key};
+use crate::pool::Pool;
 use crate::sync::Arc;
 use crate::task::{self, AllocationId, Change, NodeId, Phase, Record};
 
 pub(super) struct Node {
     id: NodeId,
     executors: Arc<Executors>,
+    coordinator: Coordinator,
     /// Every body that is not gone, also those that are to stop.
     bodies: HashMap<AllocationId, TaskContext>,
 }
@@ -33,8 +36,9 @@ enum Step {
 }
 
 impl Node {
-    pub(super) fn new(id: NodeId) -> Self {
-        Self { id, executors: Arc::default(), bodies: HashMap::new() }
+    pub(super) fn new(id: NodeId, pool: &Pool) -> Self {
+        let coordinator = Coordinator::new(pool);
+        Self { id, executors: Arc::default(), coordinator, bodies: HashMap::new() }
     }
 
     /// What this node offers, as the planner of assignments wants it.
@@ -95,7 +99,12 @@ impl Node {
         let context = TaskContext::new(shared.clone(), record.clone());
         self.bodies.insert(record.allocation, context.clone());
         let body = Body::new(context);
-        shared.pool.spawn(move || body.run(&*executor));
+        let job = Job::once(move |job| {
+            body.run(&*executor, job.defer());
+            Ok(())
+        });
+        // A coordinator that takes no more drops the body, which says that it was never begun.
+        let _ = self.coordinator.submit_detached(lane_of(record), job);
     }
 
     fn stop(&self, allocation: AllocationId) {
@@ -120,6 +129,15 @@ impl Node {
     pub(super) fn running(&self) -> usize {
         self.bodies.len()
     }
+}
+
+/// Where the body of `record` runs: alone among its lane, or among the runs of its task.
+fn lane_of(record: &Record) -> Key {
+    let (kind, name) = match &record.lane {
+        Some(lane) => (b'l', &**lane),
+        None => (b't', record.id.as_str().as_bytes()),
+    };
+    Key::from([&[kind], name].concat())
 }
 
 fn is_cancelling(record: &Arc<Record>) -> bool {

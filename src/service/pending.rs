@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::error::TaskError;
 use crate::base::promise::{Promise, Registration};
-use crate::pool::Pool;
+use crate::pool::{Blocking, Pool};
 use crate::sync::Arc;
 use crate::task::{Answer, Ended};
 
@@ -104,7 +104,7 @@ impl<T> Pending<T> {
         promise.on_done(move || pool.spawn(move || call(answer_of(&answered, read))));
     }
 
-    fn enter(&self) -> Result<Option<crate::pool::Blocking>, TaskError> {
+    fn enter(&self) -> Result<Option<Blocking<'_>>, TaskError> {
         if self.promise.is_done() {
             return Ok(None);
         }

@@ -13,7 +13,7 @@ pub(crate) const ID_MAX: usize = 512;
 /// The longest executor name, in bytes.
 pub(crate) const NAME_MAX: usize = 256;
 /// The longest lane name, in bytes.
-pub(crate) const LANE_MAX: usize = 64 * 1024;
+pub(crate) const LANE_MAX: usize = 32 * 1024;
 /// The longest params, state or result, in bytes.
 pub(crate) const VALUE_MAX: usize = 1024 * 1024;
 /// The longest failure message, in bytes; longer ones are cut.
@@ -28,7 +28,7 @@ pub struct NewTask {
     pub name: Arc<str>,
     /// Handed to the executor as they are; at most 1 MiB.
     pub params: Bytes,
-    /// Tasks of one lane run one at a time, in the order of their starts; at most 64 KiB.
+    /// Tasks of one lane run one at a time, in the order of their starts; at most 32 KiB.
     pub lane: Option<Bytes>,
     /// What happens at failures and at the end.
     pub policies: Arc<Policies>,
