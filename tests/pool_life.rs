@@ -32,8 +32,10 @@ fn parts(report: &Report) -> (usize, usize, usize, usize) {
 fn a_configuration_out_of_range_starts_nothing() {
     for workers in [0, 1 << 20] {
         let refused = Pool::with_config(PoolConfig { workers, ..PoolConfig::default() });
-        assert!(matches!(refused, Err(PoolError::Config { field: "workers", .. })));
+        assert!(matches!(refused, Err(PoolError::Config { field: "workers" })));
     }
+    let config = PoolConfig { name: "nul\0".to_owned(), ..PoolConfig::default() };
+    assert!(matches!(Pool::with_config(config), Err(PoolError::Config { field: "name" })));
 }
 
 #[test]

@@ -32,14 +32,6 @@ impl Pool {
     pub(crate) fn enter_blocking(&self) -> Result<Blocking<'_>, PoolError> {
         self.registry.enter_blocking()
     }
-
-    /// True on a worker of this pool when every other worker is blocked: a wait here could only be
-    /// ended by a thread that is no worker.
-    pub(crate) fn would_block_last_worker(&self) -> bool {
-        // Relaxed: a question about this moment; `enter_blocking` decides.
-        let blocked = self.registry.blocked.load(Ordering::Relaxed);
-        Station::worker_below(&self.registry).is_some() && blocked + 1 >= self.workers()
-    }
 }
 
 impl Registry {

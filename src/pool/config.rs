@@ -13,6 +13,8 @@ use super::sleep::WORKERS_MAX;
 /// Receives the panics of work that nobody joins.
 pub type PanicHandler = Arc<dyn Fn(Box<dyn Any + Send>) + Send + Sync>;
 
+const _: () = assert!(WORKERS_MAX == 2047, "the page of `workers` states the range");
+
 /// Settings of a [`Pool`](super::Pool), checked when it is built.
 ///
 /// ```
@@ -24,10 +26,10 @@ pub type PanicHandler = Arc<dyn Fn(Box<dyn Any + Send>) + Send + Sync>;
 /// ```
 #[derive(Clone)]
 pub struct PoolConfig {
-    /// Worker threads. Default: what the CPU affinity and the cgroup quota grant, whichever is
-    /// less.
+    /// Worker threads, 1 to 2047. Default: what the CPU affinity and the cgroup quota grant,
+    /// whichever is less.
     pub workers: usize,
-    /// Threads are called `name-0`, `name-1`, …. Default: `laneway`.
+    /// Threads are called `name-0`, `name-1`, …; no NUL in it. Default: `laneway`.
     pub name: String,
     /// Bytes of stack of each worker; `None` leaves it to the standard library (2 MiB, or
     /// `RUST_MIN_STACK`).
@@ -56,7 +58,10 @@ impl Default for PoolConfig {
 impl PoolConfig {
     pub(super) fn check(&self) -> Result<(), PoolError> {
         if !(1..=WORKERS_MAX).contains(&self.workers) {
-            return Err(PoolError::Config { field: "workers", most: WORKERS_MAX });
+            return Err(PoolError::Config { field: "workers" });
+        }
+        if self.name.contains('\0') {
+            return Err(PoolError::Config { field: "name" });
         }
         Ok(())
     }

@@ -8,12 +8,11 @@ use std::io;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PoolError {
-    /// The configuration contradicts itself or the machine; nothing was started.
+    /// A setting is out of the range that [`PoolConfig`](super::PoolConfig) states; nothing was
+    /// started.
     Config {
         /// The field that is wrong.
         field: &'static str,
-        /// The largest value that would have been accepted; the smallest is 1.
-        most: usize,
     },
     /// A worker thread could not be started. Those that had been started have ended again.
     Spawn {
@@ -34,9 +33,7 @@ pub enum PoolError {
 impl fmt::Display for PoolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Config { field, most } => {
-                write!(f, "the pool's `{field}` is not between 1 and {most}")
-            }
+            Self::Config { field } => write!(f, "the pool's `{field}` is out of range"),
             Self::Spawn { worker, source } => {
                 write!(f, "worker {worker} could not be started: {source}")
             }

@@ -23,7 +23,7 @@ use super::station::Station;
 use super::timer::Timers;
 use super::unwind::{self, Payload};
 use super::work::Work;
-use super::{PoolError, worker};
+use super::{PoolError, shutdown, worker};
 use crate::base::clock::Clock;
 use crate::sync::deque::{Injector, Steal, Stealer, Worker};
 use crate::sync::{Arc, AtomicUsize, CachePadded, Ordering};
@@ -131,9 +131,7 @@ impl Registry {
         }
         self.begin_end();
         let handles = self.threads.lock().take_all();
-        for handle in handles {
-            handle.join().expect("a worker does not unwind");
-        }
+        handles.into_iter().for_each(shutdown::join);
     }
 
     /// See [`Pool::post`](super::Pool::post).

@@ -14,7 +14,7 @@
 //!
 //! Fork-join does not depend on the phase: a region that is under way is finished by its owner.
 
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::registry::Registry;
@@ -123,6 +123,14 @@ impl Threads {
 
     fn running(&self) -> impl Iterator<Item = usize> {
         self.ended.iter().enumerate().filter(|(_, ended)| !**ended).map(|(index, _)| index)
+    }
+}
+
+/// Joins a thread of the pool, unless it is the calling one: user code that runs while a thread
+/// ends (a destructor) may end the pool.
+pub(super) fn join(thread: JoinHandle<()>) {
+    if thread.thread().id() != thread::current().id() {
+        thread.join().expect("threads of a pool catch the panics of user code");
     }
 }
 
@@ -264,9 +272,7 @@ impl Registry {
         let ended = threads.take_ended();
         let running: Vec<usize> = threads.running().collect();
         drop(threads);
-        for handle in ended {
-            handle.join().expect("a worker does not unwind");
-        }
+        ended.into_iter().for_each(join);
         if running.is_empty() {
             self.timers.join_keeper();
         }

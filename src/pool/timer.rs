@@ -19,10 +19,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::Pool;
 use super::claim::Claim;
 use super::registry::Registry;
 use super::work::Work;
+use super::{Pool, shutdown};
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering};
 
 /// Work that waits for its time.
@@ -274,7 +274,7 @@ impl Timers {
     pub(super) fn join_keeper(&self) {
         let keeper = self.state.lock().keeper.take();
         if let Some(keeper) = keeper {
-            keeper.join().expect("a timekeeper runs no user code that could unwind");
+            shutdown::join(keeper);
         }
     }
 

@@ -43,7 +43,7 @@ fn what_this_library_does_not_know_is_refused() {
 fn each_pool_error_has_its_own_status() {
     let status = |error: PoolError| Failure::from(error).status();
     let spawn = PoolError::Spawn { worker: 0, source: std::io::Error::other("none left") };
-    assert_eq!(status(PoolError::Config { field: "workers", most: 1 }), LANEWAY_EINVAL.status());
+    assert_eq!(status(PoolError::Config { field: "workers" }), LANEWAY_EINVAL.status());
     assert_eq!(status(spawn), LANEWAY_ENOMEM.status());
     assert_eq!(status(PoolError::Cancelled), LANEWAY_ECANCELED.status());
     assert_eq!(status(PoolError::WouldDeadlock), LANEWAY_EDEADLK.status());
