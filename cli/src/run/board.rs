@@ -12,12 +12,15 @@
 //! The run flows, drains (what runs may finish, nothing new begins) or is stopped (nothing counts
 //! any more: what was running is not known to have ended).
 
+use std::fmt::Display;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::event::{Event, FlowEvent};
 use super::job_file::OnFail;
+use super::launcher::Began;
 use super::outcome::{Cause, Outcome};
+use super::output::Phase;
 use super::plan::Plan;
 use super::report::{Report, Slowest};
 use super::sink::Sink;
@@ -113,20 +116,28 @@ impl Board {
         true
     }
 
-    /// Whether the job runs and may start its next command.
+    /// Whether the job runs and the run is not stopped: it may start its next command, and may end.
     pub(crate) fn goes_on(&self, job: usize) -> bool {
         let state = self.state();
         state.flow != Flow::Stopped && matches!(state.standings[job], Standing::Running(_))
     }
 
-    /// The command of an attempt runs.
-    pub(crate) fn started(&self, job: usize, attempt: u32, pid: Option<u32>, resumed: bool) {
+    /// The command of an attempt runs, or had run before.
+    pub(crate) fn began(&self, job: usize, phase: Phase, attempt: u32, began: Began) {
         let mut state = self.state();
-        if let Standing::Running(running) = &mut state.standings[job] {
-            running.attempt = attempt;
-            let event = Event::started(&self.plan.jobs[job], attempt, pid, resumed);
-            self.tell(&mut state, &event);
-        }
+        let Standing::Running(running) = &mut state.standings[job] else { return };
+        running.attempt = attempt;
+        let (pid, resumed) = match began {
+            Began::Now { pid } => (pid, false),
+            Began::Before => (None, true),
+            Began::AndEnded => return,
+        };
+        let spec = &self.plan.jobs[job];
+        let event = match phase {
+            Phase::Run => Event::started(spec, attempt, pid, resumed),
+            Phase::Undo => Event::undoing(spec, attempt, pid, resumed),
+        };
+        self.tell(&mut state, &event);
     }
 
     /// An attempt failed; `again`: another follows.
@@ -150,15 +161,6 @@ impl Board {
         if let Standing::Running(running) = &mut state.standings[job] {
             running.attempt = attempt;
             running.tail = tail;
-        }
-    }
-
-    /// The undo command runs.
-    pub(crate) fn undoing(&self, job: usize, pid: Option<u32>, resumed: bool) {
-        let mut state = self.state();
-        if let Standing::Running(running) = &state.standings[job] {
-            let event = Event::undoing(&self.plan.jobs[job], running.attempt, pid, resumed);
-            self.tell(&mut state, &event);
         }
     }
 
@@ -204,6 +206,18 @@ impl Board {
         }
         self.changed.notify_all();
         flow
+    }
+
+    /// Stops the run because of `why`, which is told at once. Nothing that follows counts.
+    pub(crate) fn abort(&self, why: &dyn Display) {
+        let mut state = self.state();
+        if state.flow != Flow::Stopped {
+            state.flow = Flow::Stopped;
+            let event = FlowEvent::stopping();
+            state.sink.flow(&event);
+            eprintln!("laneway: {why}");
+        }
+        self.changed.notify_all();
     }
 
     /// Waits until every job that may run has ended, or the run is drained or stopped.

@@ -8,12 +8,12 @@
 //!
 //! A time-out asks first (`SIGTERM` to the group) and kills after [`GRACE`]; a stop kills at once.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -27,7 +27,7 @@ use super::job_file::{JobSpec, Script};
 use super::outcome::Cause;
 
 /// How long a command that timed out may take to end by itself.
-pub(crate) const GRACE: Duration = Duration::from_secs(1);
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
 /// Makes the orphans of every command's group children of this process.
 ///
@@ -46,28 +46,63 @@ impl Stop {
         Ok(Stop(eventfd(0, EventfdFlags::CLOEXEC)?))
     }
 
+    /// Blocks until `end` is readable, the deadline has passed or the stop is raised.
+    pub(crate) fn watch(&self, end: BorrowedFd<'_>, deadline: Option<Instant>) -> Seen {
+        loop {
+            let mut sources = [
+                PollFd::from_borrowed_fd(end, PollFlags::IN),
+                PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN),
+            ];
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = left.and_then(|left| Timespec::try_from(left).ok());
+            match poll(&mut sources, left.as_ref()) {
+                Ok(0) => return Seen::Deadline,
+                Ok(_) if !sources[0].revents().is_empty() => return Seen::End,
+                Ok(_) => return Seen::Stop,
+                Err(Errno::INTR) => continue,
+                // Out of kernel memory: what cannot be watched must not run on unwatched.
+                Err(_) => return Seen::Stop,
+            }
+        }
+    }
+
     pub(crate) fn raise(&self) {
         rustix::io::write(&self.0, &1u64.to_ne_bytes()).expect("an event counter takes a one");
     }
 }
 
-/// The words of a script as a command, with the job's environment and folder.
-pub(crate) fn build(script: &Script, job: &JobSpec, attempt: u32) -> std::process::Command {
-    let mut command = match script {
-        Script::Shell(line) => {
-            let mut command = std::process::Command::new("sh");
-            command.arg("-c").arg(line);
-            command
-        }
-        Script::Argv(words) => {
-            let mut command = std::process::Command::new(&words[0]);
-            command.args(&words[1..]);
-            command
-        }
-    };
-    command.env("LANEWAY_ID", &job.id).env("LANEWAY_KEY", &job.key);
-    command.env("LANEWAY_ATTEMPT", attempt.to_string()).envs(&job.env);
-    command.current_dir(job.cwd.as_deref().unwrap_or(Path::new(".")));
+/// What a watch has seen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Seen {
+    End,
+    Deadline,
+    Stop,
+}
+
+/// The words of a script: a program and its arguments.
+pub(crate) fn words(script: &Script) -> Vec<OsString> {
+    match script {
+        Script::Shell(line) => ["sh", "-c", line].map(OsString::from).to_vec(),
+        Script::Argv(words) => words.iter().map(OsString::from).collect(),
+    }
+}
+
+/// What a command finds in its environment on top of ours. The job's own variables come last.
+pub(crate) fn variables(job: &JobSpec, attempt: u32) -> Vec<(OsString, OsString)> {
+    let attempt = attempt.to_string();
+    let ours = [("LANEWAY_ID", &job.id), ("LANEWAY_KEY", &job.key), ("LANEWAY_ATTEMPT", &attempt)];
+    let ours = ours.into_iter().map(|(name, value)| (name.into(), value.into()));
+    ours.chain(job.env.iter().map(|(name, value)| (name.into(), value.into()))).collect()
+}
+
+/// A script as a command, with the job's environment and folder.
+pub(crate) fn build(script: &Script, job: &JobSpec, attempt: u32) -> Command {
+    let words = words(script);
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).envs(variables(job, attempt));
+    if let Some(folder) = &job.cwd {
+        command.current_dir(folder);
+    }
     command
 }
 
@@ -81,11 +116,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts `command` in a new process group, with its output going straight to two files.
-    pub(crate) fn start(
-        mut command: std::process::Command,
-        out: File,
-        err: File,
-    ) -> io::Result<Process> {
+    pub(crate) fn start(mut command: Command, out: File, err: File) -> io::Result<Process> {
         command.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0);
         let mut leader = command.spawn()?;
         let group = Pid::from_child(&leader);
@@ -106,12 +137,12 @@ impl Process {
     /// Waits until the command and its group are over: by themselves, or killed.
     pub(crate) fn wait(mut self, timeout: Option<Duration>, stop: &Stop) -> Result<(), Cause> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let why = match self.watch(deadline, stop) {
+        let why = match stop.watch(self.end.as_fd(), deadline) {
             Seen::End => None,
             Seen::Deadline => {
                 // The group may be ending right now: then there is nobody left to ask.
                 let _ = kill_process_group(self.group, Signal::TERM);
-                self.watch(Some(Instant::now() + GRACE), stop);
+                stop.watch(self.end.as_fd(), Some(Instant::now() + GRACE));
                 let timeout_ms = timeout.unwrap_or_default().as_millis() as u64;
                 Some(Cause::Timeout { timeout_ms })
             }
@@ -120,32 +151,6 @@ impl Process {
         let status = end_group(&mut self.leader, self.group).map_err(system)?;
         why.map_or_else(|| judge(status), Err)
     }
-
-    /// Blocks until the leader has ended, the deadline has passed or the stop is raised.
-    fn watch(&self, deadline: Option<Instant>, stop: &Stop) -> Seen {
-        loop {
-            let mut sources = [
-                PollFd::new(&self.end, PollFlags::IN),
-                PollFd::from_borrowed_fd(stop.0.as_fd(), PollFlags::IN),
-            ];
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let left = left.and_then(|left| Timespec::try_from(left).ok());
-            match poll(&mut sources, left.as_ref()) {
-                Ok(0) => return Seen::Deadline,
-                Ok(_) if !sources[0].revents().is_empty() => return Seen::End,
-                Ok(_) => return Seen::Stop,
-                Err(Errno::INTR) => continue,
-                // Out of kernel memory: what cannot be watched must not run on unwatched.
-                Err(_) => return Seen::Stop,
-            }
-        }
-    }
-}
-
-enum Seen {
-    End,
-    Deadline,
-    Stop,
 }
 
 /// Kills what is left of the group, takes the leader's status and waits for every other member.

@@ -4,17 +4,18 @@
 //! A body only hands its command to the crew and leaves a token behind, which the crew's thread
 //! finishes when the command is over: no worker of the pool is held meanwhile.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use laneway::coordinator::Jitter;
-use laneway::{Job, JobError, JobOutcome, OnFailure, RetryPolicy, Token};
+use laneway::{Job, JobError, JobOutcome, RetryPolicy, Token};
 
 use super::board::Board;
 use super::command::Stop;
 use super::crew::Desk;
 use super::job_file::{JobSpec, OnFail};
-use super::launcher::{Errand, Launcher};
+use super::launcher::{Began, Errand, Finished, Launcher};
 use super::outcome::{Cause, Outcome};
 use super::output::Phase;
 use super::plan::Plan;
@@ -31,7 +32,7 @@ pub(crate) struct Jobs {
 }
 
 impl Jobs {
-    /// The job as the coordinator takes it.
+    /// The job as the coordinator takes it; what its failure means for its key is left open.
     pub(crate) fn job(self: &Arc<Jobs>, job: usize) -> Job<()> {
         let spec = &self.plan.jobs[job];
         let jobs = Arc::clone(self);
@@ -39,11 +40,7 @@ impl Jobs {
             jobs.hand_in(job, Phase::Run, context.attempt(), context.defer());
             Ok(())
         });
-        let body = body.retry(policy(spec)).on_failure(match spec.on_fail {
-            OnFail::Continue => OnFailure::Continue,
-            OnFail::Hold => OnFailure::Hold,
-            OnFail::FailRest => OnFailure::FailRest,
-        });
+        let body = body.retry(policy(spec));
         if spec.undo.is_none() {
             return body;
         }
@@ -107,23 +104,34 @@ impl Jobs {
             return;
         }
         let spec = &self.plan.jobs[job];
-        let finished =
-            self.launcher.run(Errand { job: spec, phase, attempt }, stop, |began| match phase {
-                Phase::Run => self.board.started(job, attempt, began.pid, began.resumed),
-                Phase::Undo => self.board.undoing(job, began.pid, began.resumed),
-            });
-        match finished.end {
-            Ok(()) => token.succeed(),
-            Err(cause) => {
+        let mut had_ended = false;
+        let ran = self.launcher.run(Errand { job: spec, phase, attempt }, stop, |began| {
+            had_ended = began == Began::AndEnded;
+            self.board.began(job, phase, attempt, began);
+        });
+        match ran {
+            Ok(Finished { end: Ok(()), .. }) => token.succeed(),
+            Ok(Finished { end: Err(cause), tail }) => {
                 let again = phase == Phase::Run && attempt <= spec.retries;
-                self.board.failed(job, attempt, &cause, finished.tail, again);
+                // An earlier run has told of what had ended then.
+                self.board.failed(job, attempt, &cause, tail, again && !had_ended);
                 token.fail(match cause {
                     Cause::Timeout { .. } => JobError::TimedOut,
                     Cause::Stopped => JobError::Cancelled,
                     cause => JobError::new(cause),
                 });
             }
+            Err(error) => {
+                self.abort(&error);
+                token.fail(JobError::Cancelled);
+            }
         }
+    }
+
+    /// Stops the run: what it would do next cannot be right.
+    pub(crate) fn abort(&self, why: &dyn Display) {
+        self.board.abort(why);
+        self.desk.stop();
     }
 }
 

@@ -3,12 +3,17 @@
 //! Two ways: as a child of this process, for a run that lives and dies with it; or under a keeper,
 //! for a run with a state directory. Both put the output into files and answer with the same data.
 
+use std::fmt::Display;
 use std::io;
+use std::sync::Arc;
 
-use super::command::{Process, Stop, build, system};
+use super::command::{Process, Stop, build};
 use super::job_file::{JobSpec, Script};
+use super::kept;
 use super::outcome::Cause;
 use super::output::{Outputs, Phase, Streams};
+use super::state_dir::StateDir;
+use crate::keeper::KeeperError;
 
 /// One command to run: an attempt of a job, or its undo.
 #[derive(Clone, Copy, Debug)]
@@ -20,11 +25,14 @@ pub(crate) struct Errand<'a> {
 }
 
 /// How a command began.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Began {
-    pub(crate) pid: Option<u32>,
-    /// An earlier run had started it.
-    pub(crate) resumed: bool,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Began {
+    /// It runs now, with this process id unless a keeper hides it.
+    Now { pid: Option<u32> },
+    /// An earlier run started it, and it still runs.
+    Before,
+    /// An earlier run started it, and it has ended.
+    AndEnded,
 }
 
 /// How a command ended.
@@ -39,27 +47,25 @@ pub(crate) struct Finished {
 #[derive(Debug)]
 pub(crate) enum Launcher {
     Child(Outputs),
+    Kept { outputs: Outputs, state: Arc<StateDir> },
 }
 
 impl Launcher {
     /// Runs a command and blocks until it and all that it started are over. `began` is called when
-    /// it runs.
+    /// it runs, or as soon as it is known that it had run.
+    ///
+    /// # Errors
+    /// What became of a command of an earlier run cannot be known, or it cannot be ended. Then
+    /// nothing may run in its place.
     pub(crate) fn run(
         &self,
         errand: Errand<'_>,
         stop: &Stop,
-        began: impl FnOnce(Began),
-    ) -> Finished {
+        began: impl FnMut(Began),
+    ) -> Result<Finished, KeeperError> {
         match self {
-            Launcher::Child(outputs) => {
-                let fresh = errand.phase == Phase::Undo || errand.attempt == 1;
-                match outputs.open(&errand.job.id, errand.phase, fresh) {
-                    Ok(streams) => {
-                        Finished::new(run_child(errand, &streams, stop, began), &streams)
-                    }
-                    Err(error) => Finished { end: Err(system(error)), tail: String::new() },
-                }
-            }
+            Launcher::Child(outputs) => Ok(run_child(errand, outputs, stop, began)),
+            Launcher::Kept { outputs, state } => kept::run(errand, outputs, state, stop, began),
         }
     }
 }
@@ -72,26 +78,45 @@ impl Errand<'_> {
             Phase::Undo => self.job.undo.as_ref().expect("only a job with an undo is undone"),
         }
     }
+
+    /// Opens the files for its output; what the first of a phase finds there is dropped.
+    pub(crate) fn open_output(&self, outputs: &Outputs) -> io::Result<Streams> {
+        let fresh = self.phase == Phase::Undo || self.attempt == 1;
+        outputs.open(&self.job.id, self.phase, fresh)
+    }
 }
 
 impl Finished {
-    fn new(end: Result<(), Cause>, streams: &Streams) -> Finished {
+    /// With the last of the output, if it failed.
+    pub(crate) fn new(end: Result<(), Cause>, streams: &Streams) -> Finished {
         let tail = if end.is_err() { streams.tail() } else { String::new() };
         Finished { end, tail }
+    }
+
+    /// It could not be started.
+    pub(crate) fn not_started(error: impl Display) -> Finished {
+        let cause = Cause::System { message: error.to_string() };
+        Finished { end: Err(cause), tail: String::new() }
     }
 }
 
 fn run_child(
     errand: Errand<'_>,
-    streams: &Streams,
+    outputs: &Outputs,
     stop: &Stop,
-    began: impl FnOnce(Began),
-) -> Result<(), Cause> {
-    let start = || -> io::Result<Process> {
+    mut began: impl FnMut(Began),
+) -> Finished {
+    let start = || {
+        let streams = errand.open_output(outputs)?;
         let (out, err) = streams.files()?;
-        Process::start(build(errand.script(), errand.job, errand.attempt), out, err)
+        let command = build(errand.script(), errand.job, errand.attempt);
+        Ok::<_, io::Error>((Process::start(command, out, err)?, streams))
     };
-    let process = start().map_err(system)?;
-    began(Began { pid: Some(process.pid()), resumed: false });
-    process.wait(errand.job.timeout, stop)
+    match start() {
+        Ok((process, streams)) => {
+            began(Began::Now { pid: Some(process.pid()) });
+            Finished::new(process.wait(errand.job.timeout, stop), &streams)
+        }
+        Err(error) => Finished::not_started(error),
+    }
 }

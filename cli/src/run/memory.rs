@@ -3,56 +3,34 @@
 //! The crew begins when all of them are: so a `fail-rest` job takes along every job behind it in
 //! the file, however fast it fails.
 
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::Arc;
 
-use laneway::{Coordinator, JobHandle};
+use laneway::{Coordinator, OnFailure, Pool};
 
 use super::RunError;
+use super::board::Leftovers;
+use super::crew::Crew;
+use super::job_file::OnFail;
 use super::jobs::Jobs;
+use super::ready::when_ready;
 
-/// Submits every job of the plan; their ends are told to the board.
-pub(crate) fn submit_all(coordinator: &Coordinator, jobs: &Arc<Jobs>) -> Result<(), RunError> {
+/// Runs every job; answers the exit code.
+pub(crate) fn run(pool: &Pool, crew: Crew, jobs: &Arc<Jobs>) -> Result<u8, RunError> {
+    let coordinator = Coordinator::new(pool);
     for (job, spec) in jobs.plan.jobs.iter().enumerate() {
-        let submitted = coordinator.submit(spec.key.as_str(), jobs.job(job));
-        let handle = submitted.map_err(|error| RunError::Submit {
-            id: spec.id.clone(),
-            message: error.to_string(),
-        })?;
+        let on_failure = match spec.on_fail {
+            OnFail::Continue => OnFailure::Continue,
+            OnFail::Hold => OnFailure::Hold,
+            OnFail::FailRest => OnFailure::FailRest,
+        };
+        let submitted = coordinator.submit(spec.key.as_str(), jobs.job(job).on_failure(on_failure));
+        let handle = submitted.map_err(|error| RunError::Submit(error.to_string()))?;
         let jobs = Arc::clone(jobs);
-        Arc::new(Ending { job, jobs, handle: Mutex::new(Some(handle)) }).look();
+        when_ready(handle, move |outcome| jobs.board.end(job, &jobs.outcome(job, &outcome)));
     }
-    Ok(())
-}
-
-/// The end of one job, once it is there.
-///
-/// A waker, because wakers are woken before the next job of the key starts, and callbacks are not:
-/// so the board hears of an end before it hears of the next start.
-struct Ending {
-    job: usize,
-    jobs: Arc<Jobs>,
-    /// `None` once the outcome was taken.
-    handle: Mutex<Option<JobHandle<()>>>,
-}
-
-impl Ending {
-    /// Tells the board if the job has ended, and asks to be woken if not.
-    fn look(self: &Arc<Self>) {
-        let waker = Waker::from(Arc::clone(self));
-        let mut slot = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(handle) = slot.as_mut() else { return };
-        if let Poll::Ready(outcome) = Pin::new(handle).poll(&mut Context::from_waker(&waker)) {
-            *slot = None;
-            drop(slot);
-            self.jobs.board.end(self.job, &self.jobs.outcome(self.job, &outcome));
-        }
-    }
-}
-
-impl Wake for Ending {
-    fn wake(self: Arc<Self>) {
-        self.look();
-    }
+    crew.open();
+    jobs.board.wait();
+    // Every command that was started is over when the crew is.
+    drop(crew);
+    Ok(jobs.board.finish(Leftovers::End))
 }

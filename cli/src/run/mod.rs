@@ -15,17 +15,20 @@ mod args;
 mod board;
 mod command;
 mod crew;
+mod durable;
 mod event;
 mod exit;
 mod interrupt;
 mod job_file;
 mod jobs;
+mod kept;
 mod launcher;
 mod memory;
 mod outcome;
 mod output;
 mod plan;
 mod progress;
+mod ready;
 mod report;
 mod sink;
 mod state_dir;
@@ -39,10 +42,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use laneway::{Coordinator, Pool, Shutdown};
+use laneway::pool::PoolError;
+use laneway::service::TaskError;
+use laneway::{Pool, Shutdown};
 
 pub(crate) use args::Args;
-use board::{Board, Flow, Leftovers};
+use board::{Board, Flow};
 use crew::Crew;
 use event::Event;
 use interrupt::Interrupts;
@@ -52,6 +57,7 @@ use launcher::Launcher;
 use output::Outputs;
 use plan::Plan;
 use sink::Sink;
+use state_dir::{StateDir, StateError};
 
 /// How long the library may take to put down what a finished run has left to it.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
@@ -75,19 +81,25 @@ enum RunError {
     JobFile(JobFileError),
     /// A file or folder that the command line names cannot be used.
     Path { path: PathBuf, error: io::Error },
+    /// The state directory cannot be used.
+    State(StateError),
+    /// The tasks in the state directory cannot be read or written.
+    Tasks(TaskError),
     /// Threads, signals or descriptors could not be had.
     System(io::Error),
     /// The library's pool could not be started.
-    Pool(laneway::pool::PoolError),
+    Pool(PoolError),
     /// The coordinator did not take a job.
-    Submit { id: String, message: String },
+    Submit(String),
 }
 
 impl RunError {
     fn exit_code(&self) -> u8 {
         match self {
-            RunError::JobFile(_) | RunError::Path { .. } => exit::USAGE,
-            RunError::System(_) | RunError::Pool(_) | RunError::Submit { .. } => exit::UNFINISHED,
+            RunError::JobFile(_) | RunError::Path { .. } | RunError::State(_) => exit::USAGE,
+            RunError::Tasks(_) | RunError::System(_) | RunError::Pool(_) | RunError::Submit(_) => {
+                exit::UNFINISHED
+            }
         }
     }
 }
@@ -97,9 +109,11 @@ impl fmt::Display for RunError {
         match self {
             RunError::JobFile(error) => write!(f, "{error}"),
             RunError::Path { path, error } => write!(f, "{}: {error}", path.display()),
+            RunError::State(error) => write!(f, "{error}"),
+            RunError::Tasks(error) => write!(f, "the state directory: {error}"),
             RunError::System(error) => write!(f, "the run could not begin: {error}"),
             RunError::Pool(error) => write!(f, "the run could not begin: {error}"),
-            RunError::Submit { id, message } => write!(f, "job {id:?} was not taken: {message}"),
+            RunError::Submit(error) => write!(f, "the run could not begin: {error}"),
         }
     }
 }
@@ -109,30 +123,37 @@ fn run(args: &Args) -> Result<u8, RunError> {
     if args.dry_run {
         return Ok(show(&plan, Sink::lines(args.json)));
     }
-    let outputs = Outputs::new(args.output.as_deref())
-        .map_err(|error| RunError::Path { path: args.output.clone().unwrap_or_default(), error })?;
-    let board = Arc::new(Board::new(Arc::clone(&plan), Sink::for_run(args.json, plan.jobs.len())));
+    let state = args.state.as_deref().map(|root| StateDir::open(root, &plan.jobs));
+    let state = state.transpose().map_err(RunError::State)?.map(Arc::new);
+    let launcher = launcher(args, state.as_ref())?;
+    let sink = Sink::for_run(args.json, plan.jobs.len());
+    let board = Arc::new(Board::new(Arc::clone(&plan), sink));
     let crew = Crew::new(crew_size(args, &plan)).map_err(RunError::System)?;
-    command::adopt_orphans().map_err(RunError::System)?;
     let _interrupts = heed_signals(&board, &crew)?;
+    let jobs = Arc::new(Jobs { plan, board, desk: Arc::clone(crew.desk()), launcher });
 
     let pool = Pool::new().map_err(RunError::Pool)?;
-    let coordinator = Coordinator::new(&pool);
-    let jobs = Arc::new(Jobs {
-        plan,
-        board: Arc::clone(&board),
-        desk: Arc::clone(crew.desk()),
-        launcher: Launcher::Child(outputs),
-    });
-    memory::submit_all(&coordinator, &jobs)?;
-    crew.open();
-    board.wait();
-    // Every command that was started is over when the crew is.
-    drop(crew);
-    let code = board.finish(Leftovers::End);
-    // What is left are jobs that never began; their end says nothing to anybody.
+    let code = match &state {
+        None => memory::run(&pool, crew, &jobs),
+        Some(state) => durable::run(&pool, crew, &jobs, state, &args.release),
+    };
+    // What is left in the pool is work for jobs that did not begin.
     let _ = pool.shutdown(Shutdown::Cancel, SHUTDOWN_MAX);
-    Ok(code)
+    code
+}
+
+/// How commands are run, and where their output goes.
+fn launcher(args: &Args, state: Option<&Arc<StateDir>>) -> Result<Launcher, RunError> {
+    let folder = args.output.clone().or_else(|| state.map(|state| state.output()));
+    let outputs = Outputs::new(folder.as_deref())
+        .map_err(|error| RunError::Path { path: folder.unwrap_or_default(), error })?;
+    Ok(match state {
+        None => {
+            command::adopt_orphans().map_err(RunError::System)?;
+            Launcher::Child(outputs)
+        }
+        Some(state) => Launcher::Kept { outputs, state: Arc::clone(state) },
+    })
 }
 
 /// Reads the job file, or standard input.

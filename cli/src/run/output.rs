@@ -49,16 +49,22 @@ impl Outputs {
 
     /// Opens the streams of the next attempt; `fresh`: what earlier ones wrote is dropped.
     pub(crate) fn open(&self, id: &str, phase: Phase, fresh: bool) -> io::Result<Streams> {
+        let mut streams = self.look(id, phase)?;
+        if fresh {
+            streams.out.set_len(0)?;
+            streams.err.set_len(0)?;
+        }
+        streams.begin = [streams.out.metadata()?.len(), streams.err.metadata()?.len()];
+        Ok(streams)
+    }
+
+    /// Opens the streams as earlier attempts left them.
+    pub(crate) fn look(&self, id: &str, phase: Phase) -> io::Result<Streams> {
         let (out, err) = match self {
             Outputs::Folder(folder) => {
                 let open = |ending: &str| {
                     let path = folder.join(file_name(id) + ending);
-                    let file =
-                        OpenOptions::new().read(true).append(true).create(true).open(path)?;
-                    if fresh {
-                        file.set_len(0)?;
-                    }
-                    Ok::<_, io::Error>(file)
+                    OpenOptions::new().read(true).append(true).create(true).open(path)
                 };
                 match phase {
                     Phase::Run => (open(".out")?, open(".err")?),
@@ -70,8 +76,7 @@ impl Outputs {
                 (both.try_clone()?, both)
             }
         };
-        let begin = [out.metadata()?.len(), err.metadata()?.len()];
-        Ok(Streams { out, err, begin })
+        Ok(Streams { out, err, begin: [0, 0] })
     }
 }
 

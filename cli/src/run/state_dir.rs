@@ -117,6 +117,18 @@ impl StateDir {
         self.root.join("attempts").join(name)
     }
 
+    /// Whether the job was begun.
+    pub(crate) fn was_begun(&self, id: &str) -> bool {
+        self.attempt(id, Phase::Run, 1).exists()
+    }
+
+    /// Whether a command of the job that comes after this one was begun.
+    pub(crate) fn has_later(&self, id: &str, phase: Phase, attempt: u32) -> bool {
+        phase == Phase::Run
+            && (self.attempt(id, Phase::Run, attempt.saturating_add(1)).exists()
+                || self.attempt(id, Phase::Undo, 0).exists())
+    }
+
     /// Forgets the attempts of a job whose end is recorded.
     pub(crate) fn forget_attempts(&self, id: &str) -> io::Result<()> {
         let mut attempts = (1..).map(|attempt| self.attempt(id, Phase::Run, attempt));

@@ -1,6 +1,7 @@
 //! How a command ends, alone and with its group.
 
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::*;

@@ -27,10 +27,11 @@ use laneway::coordinator::KEY_MAX;
 pub(crate) use error::{Fault, JobFileError};
 use field::Fields;
 
-/// The longest line, in bytes: a bound on what one mistake can make the reader hold.
-pub(crate) const LINE_MAX: usize = 16 << 20;
-/// The longest job id, in bytes.
-pub(crate) const ID_MAX: usize = 1024;
+/// The longest line, in bytes: a bound on what one mistake can make the reader hold, and small
+/// enough for the record of a persistent task.
+pub(crate) const LINE_MAX: usize = 512 << 10;
+/// The longest job id, in bytes: that of a persistent task.
+pub(crate) const ID_MAX: usize = 512;
 /// The longest `backoff_ms` and `timeout_ms`: thirty days.
 pub(crate) const WAIT_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1000;
 

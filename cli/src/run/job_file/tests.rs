@@ -96,7 +96,7 @@ fn keys_and_ids_have_a_longest_length() {
     );
     let id = "i".repeat(ID_MAX + 1);
     let line = format!("{{\"key\":\"k\",\"run\":\"x\",\"id\":\"{id}\"}}");
-    assert!(refusal(&line).contains("field \"id\": longer than 1024 bytes"));
+    assert!(refusal(&line).contains("field \"id\": longer than 512 bytes"));
 }
 
 #[test]
