@@ -324,6 +324,142 @@ typedef enum laneway_job_state {
 } laneway_job_state;
 
 /**
+ * Where tasks are kept.
+ */
+typedef enum laneway_store_backend {
+  /**
+   * In a directory, durable.
+   */
+  LANEWAY_STORE_FILE = 0,
+  /**
+   * In memory: for tests, and for state that need not survive.
+   */
+  LANEWAY_STORE_MEMORY = 1,
+} laneway_store_backend;
+
+/**
+ * Which tasks may be assigned.
+ */
+typedef enum laneway_assignment {
+  /**
+   * All whose turn it is.
+   */
+  LANEWAY_ASSIGNMENT_ALL = 0,
+  /**
+   * None: what runs goes on, and nothing new begins.
+   */
+  LANEWAY_ASSIGNMENT_NONE = 1,
+} laneway_assignment;
+
+/**
+ * Flags of a new task.
+ */
+typedef enum laneway_new_task_flags {
+  /**
+   * A record that has ended stays, with its result, until it is removed or its time is over.
+   */
+  LANEWAY_NEW_TASK_KEEP = 1,
+} laneway_new_task_flags;
+
+/**
+ * What a failed attempt of a task leads to.
+ */
+typedef enum laneway_task_on_failure {
+  /**
+   * Assigned again after a pause; parked once the attempts are spent.
+   */
+  LANEWAY_TASK_ON_FAILURE_REASSIGN = 0,
+  /**
+   * The record stays, unassigned, until it is resumed or removed.
+   */
+  LANEWAY_TASK_ON_FAILURE_PARK = 1,
+  /**
+   * The record goes, as after a success.
+   */
+  LANEWAY_TASK_ON_FAILURE_REMOVE = 2,
+} laneway_task_on_failure;
+
+/**
+ * Where in its life a task is.
+ */
+typedef enum laneway_task_phase {
+  /**
+   * There is no record any more.
+   */
+  LANEWAY_TASK_GONE = 0,
+  /**
+   * Waits for an assignment.
+   */
+  LANEWAY_TASK_UNASSIGNED = 1,
+  /**
+   * Belongs to a node.
+   */
+  LANEWAY_TASK_ASSIGNED = 2,
+  /**
+   * Failed too often: waits to be resumed or removed.
+   */
+  LANEWAY_TASK_PARKED = 3,
+  /**
+   * Over, and kept.
+   */
+  LANEWAY_TASK_ENDED = 4,
+  /**
+   * Something that this version of the header has no name for.
+   */
+  LANEWAY_TASK_OTHER = 5,
+} laneway_task_phase;
+
+/**
+ * How a task ended.
+ */
+typedef enum laneway_task_outcome {
+  /**
+   * It has not ended.
+   */
+  LANEWAY_TASK_OUTCOME_NONE = 0,
+  /**
+   * Its executor completed it.
+   */
+  LANEWAY_TASK_OUTCOME_COMPLETED = 1,
+  /**
+   * It failed, and its policy was to remove it then.
+   */
+  LANEWAY_TASK_OUTCOME_FAILED = 2,
+  /**
+   * It was cancelled.
+   */
+  LANEWAY_TASK_OUTCOME_CANCELLED = 3,
+  /**
+   * Its record was removed before it had ended.
+   */
+  LANEWAY_TASK_OUTCOME_REMOVED = 4,
+  /**
+   * Something that this version of the header has no name for.
+   */
+  LANEWAY_TASK_OUTCOME_OTHER = 5,
+} laneway_task_outcome;
+
+/**
+ * Whether an attempt failed before or after it had started.
+ */
+typedef enum laneway_failure_kind {
+  /**
+   * It started and failed later.
+   */
+  LANEWAY_FAILURE_RUN = 0,
+  /**
+   * It could not start.
+   */
+  LANEWAY_FAILURE_START = 1,
+} laneway_failure_kind;
+
+/**
+ * The right and the duty to report the end of one run. Unique: ended once, by
+ * `laneway_completion_complete`, `laneway_completion_fail` or `laneway_completion_free`.
+ */
+typedef struct laneway_completion laneway_completion;
+
+/**
  * Runs keyed jobs on a pool. Counted: `laneway_coordinator_retain`,
  * `laneway_coordinator_release`.
  */
@@ -346,6 +482,12 @@ typedef struct laneway_job laneway_job;
 typedef struct laneway_job_context laneway_job_context;
 
 /**
+ * An answer that comes when the change is durable. Unique: ended once, by `laneway_pending_free`
+ * or `laneway_pending_on_done`; the request stands either way.
+ */
+typedef struct laneway_pending laneway_pending;
+
+/**
  * A pool of worker threads. Counted: `laneway_pool_retain`, `laneway_pool_release`.
  */
 typedef struct laneway_pool laneway_pool;
@@ -355,6 +497,22 @@ typedef struct laneway_pool laneway_pool;
  * and in the functions spawned in it.
  */
 typedef struct laneway_scope laneway_scope;
+
+/**
+ * What is known of one task at one moment. Unique: freed once, by `laneway_task_free`.
+ */
+typedef struct laneway_task laneway_task;
+
+/**
+ * A task as its executor sees it. Borrowed: valid until the function returns, on its thread.
+ */
+typedef struct laneway_task_context laneway_task_context;
+
+/**
+ * Persistent tasks on one node. Counted: `laneway_task_service_retain`,
+ * `laneway_task_service_release`.
+ */
+typedef struct laneway_task_service laneway_task_service;
 
 /**
  * Work that waits for its time. Unique: freed once, by `laneway_timer_free`; the timer still
@@ -738,6 +896,267 @@ typedef laneway_status (*laneway_scope_fn)(void *user_data, struct laneway_scope
  * Work that nobody waits for.
  */
 typedef void (*laneway_work_fn)(void *user_data);
+
+/**
+ * How a service is opened. Zero and NULL mean the default in every field but `path`.
+ */
+typedef struct laneway_task_service_options {
+  /**
+   * Set by `laneway_task_service_options_init`.
+   */
+  size_t struct_size;
+  /**
+   * None are defined: 0.
+   */
+  uint64_t flags;
+  /**
+   * One of `enum laneway_store_backend`.
+   */
+  uint32_t backend;
+  /**
+   * One of `enum laneway_assignment`.
+   */
+  uint32_t assignment;
+  /**
+   * The state directory, ended by NUL; made if it is not there. Required for
+   * `LANEWAY_STORE_FILE`.
+   */
+  const char *path;
+  /**
+   * The name of this node, UTF-8. Default: `local`.
+   */
+  const void *node;
+  /**
+   * Bytes of `node`.
+   */
+  size_t node_len;
+  /**
+   * The most commands in one commit. Default: 4096.
+   */
+  size_t batch_max;
+  /**
+   * The most bytes in one commit. Default: 4 MiB.
+   */
+  size_t batch_bytes_max;
+  /**
+   * The most starts that may wait for their commit. Default: 1 Mi.
+   */
+  size_t starts_waiting_max;
+} laneway_task_service_options;
+
+/**
+ * Begins a task, on a worker: answers `laneway_task_context_done`, `laneway_task_context_fail`,
+ * 0 for an empty result, below 0 for a failure, or `LANEWAY_PENDING` after
+ * `laneway_task_context_defer`. Called once for each allocation, for several tasks at a time.
+ *
+ * No exception, `longjmp` or `pthread_exit` may leave it.
+ */
+typedef laneway_status (*laneway_executor_start_fn)(void *user_data,
+                                                    struct laneway_task_context *task);
+
+/**
+ * Looks at the params of a new task, on the thread that starts it: a failure refuses it.
+ */
+typedef laneway_status (*laneway_executor_validate_fn)(void *user_data,
+                                                       const void *params,
+                                                       size_t params_len);
+
+/**
+ * What runs the tasks of one name.
+ */
+typedef struct laneway_executor_vtable {
+  /**
+   * Set by `laneway_executor_vtable_init`.
+   */
+  size_t struct_size;
+  /**
+   * None are defined: 0.
+   */
+  uint64_t flags;
+  /**
+   * How many of its tasks may run at once on this node. Default: without limit.
+   */
+  size_t room;
+  /**
+   * Begins a task; required.
+   */
+  laneway_executor_start_fn start;
+  /**
+   * Looks at the params of a new task. Default: all are accepted.
+   */
+  laneway_executor_validate_fn validate;
+} laneway_executor_vtable;
+
+/**
+ * Called once with the answer, on a worker. `task` is borrowed, and NULL for a failure; `error` is
+ * borrowed, and NULL without one.
+ */
+typedef void (*laneway_answer_fn)(void *user_data,
+                                  laneway_status status,
+                                  const struct laneway_task *task,
+                                  const struct laneway_error *error);
+
+/**
+ * Bytes that somebody else owns; each function that gives some names the owner.
+ */
+typedef struct laneway_bytes {
+  /**
+   * The first byte; not NULL when `len` is above 0.
+   */
+  const uint8_t *ptr;
+  /**
+   * How many.
+   */
+  size_t len;
+} laneway_bytes;
+
+/**
+ * What is known of a task. The views belong to the handle or context that was read.
+ */
+typedef struct laneway_task_view {
+  /**
+   * Set by `laneway_task_view_init`.
+   */
+  size_t struct_size;
+  /**
+   * The id.
+   */
+  struct laneway_bytes id;
+  /**
+   * The executor.
+   */
+  struct laneway_bytes name;
+  /**
+   * What the task was started with.
+   */
+  struct laneway_bytes params;
+  /**
+   * The lane; NULL if it is in none.
+   */
+  struct laneway_bytes lane;
+  /**
+   * The last checkpoint; NULL if there is none.
+   */
+  struct laneway_bytes state;
+  /**
+   * What the executor handed over at the end.
+   */
+  struct laneway_bytes result;
+  /**
+   * The text of the last failure.
+   */
+  struct laneway_bytes last_error;
+  /**
+   * The last allocation, in force or not: the fencing token. 0 if there never was one.
+   */
+  uint64_t allocation;
+  /**
+   * The allocation that wrote `state`.
+   */
+  uint64_t state_written_by;
+  /**
+   * The place among all starts, from 1.
+   */
+  uint64_t sequence;
+  /**
+   * The commit that created the record.
+   */
+  uint64_t created_revision;
+  /**
+   * The commit that changed it last.
+   */
+  uint64_t updated_revision;
+  /**
+   * One of `enum laneway_task_phase`.
+   */
+  uint32_t phase;
+  /**
+   * One of `enum laneway_task_outcome`.
+   */
+  uint32_t outcome;
+  /**
+   * Times the executor could not start.
+   */
+  uint32_t start_failures;
+  /**
+   * Times it started and failed later.
+   */
+  uint32_t run_failures;
+  /**
+   * In the answer to a start: 0 if the same request was accepted before, else 1.
+   */
+  uint32_t created;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+} laneway_task_view;
+
+/**
+ * A task to be started. `id` and `name` are required; elsewhere zero and NULL mean the default.
+ */
+typedef struct laneway_new_task {
+  /**
+   * Set by `laneway_new_task_init`.
+   */
+  size_t struct_size;
+  /**
+   * Of `enum laneway_new_task_flags`.
+   */
+  uint64_t flags;
+  /**
+   * Unique among the tasks that live; UTF-8, up to 512 bytes.
+   */
+  const void *id;
+  /**
+   * Bytes of `id`.
+   */
+  size_t id_len;
+  /**
+   * The executor; UTF-8, up to 256 bytes.
+   */
+  const void *name;
+  /**
+   * Bytes of `name`.
+   */
+  size_t name_len;
+  /**
+   * Handed to the executor as they are; up to 1 MiB.
+   */
+  const void *params;
+  /**
+   * Bytes of `params`.
+   */
+  size_t params_len;
+  /**
+   * Tasks of one lane run one at a time, in the order of their starts. NULL: in no lane.
+   */
+  const void *lane;
+  /**
+   * Bytes of `lane`.
+   */
+  size_t lane_len;
+  /**
+   * One of `enum laneway_task_on_failure`.
+   */
+  uint32_t on_failure;
+  /**
+   * How many failures are answered with another assignment. Default: 4.
+   */
+  uint32_t attempts;
+  /**
+   * The pause after the first failure; it doubles with each. Default: 100 ms.
+   */
+  uint64_t backoff_base_ns;
+  /**
+   * No pause is longer. Default: 30 s.
+   */
+  uint64_t backoff_max_ns;
+  /**
+   * How long a kept record stays. Default: until somebody removes it.
+   */
+  uint64_t ended_ttl_ns;
+} laneway_new_task;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1747,6 +2166,679 @@ LANEWAY_API laneway_status laneway_timer_cancel(const struct laneway_timer *time
  * @pre `timer` is NULL or not yet freed, and nothing uses it any more.
  */
 LANEWAY_API void laneway_timer_free(struct laneway_timer *timer);
+
+/**
+ * Fills `options` with the defaults.
+ *
+ * @param struct_size  `sizeof *options`, as the caller's header has it.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `options`.
+ *
+ * @pre `options` is NULL or writable for `struct_size` bytes.
+ */
+LANEWAY_API
+void laneway_task_service_options_init(struct laneway_task_service_options *options,
+                                       size_t struct_size);
+
+/**
+ * Loads what the store holds and starts the service. Allocations that an earlier process held
+ * become void; their tasks run again once their executor is registered.
+ *
+ * @param options   where the tasks are kept.
+ * @param[out] out  the service, with one reference for the caller.
+ * @param[out] err  why it failed; may be NULL.
+ * @return `LANEWAY_EBUSY` if somebody else has the directory open; `LANEWAY_ECORRUPT`,
+ *         `LANEWAY_EUNSUPPORTED` (written by a newer version), `LANEWAY_EIO`.
+ *
+ * Threads: any.
+ * Blocks: for the load and one commit.
+ * In callbacks: allowed.
+ * Ownership: the caller owns `*out` and `*err`; the service keeps `pool` alive.
+ *
+ * @pre `pool` is a pool that the caller has a reference to; `options` was filled by
+ * `laneway_task_service_options_init`; `out` and `err` are writable or NULL.
+ */
+LANEWAY_API
+laneway_status laneway_task_service_open(struct laneway_pool *pool,
+                                         const struct laneway_task_service_options *options,
+                                         struct laneway_task_service **out,
+                                         struct laneway_error **err);
+
+/**
+ * Adds a reference and returns `service`.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: the caller owns one reference more.
+ *
+ * @pre `service` is NULL or a service that the caller has a reference to.
+ */
+LANEWAY_API
+struct laneway_task_service *laneway_task_service_retain(struct laneway_task_service *service);
+
+/**
+ * Gives a reference back. With the last one, what was accepted is still committed, then the store
+ * is closed; ends that are reported after that are lost, and their tasks run again. See
+ * `laneway_task_service_shutdown`.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: consumes one reference.
+ *
+ * @pre `service` is NULL or a reference that the caller owns and does not use again.
+ */
+LANEWAY_API void laneway_task_service_release(struct laneway_task_service *service);
+
+/**
+ * Offers functions that run the tasks of one name; those that wait for it are assigned.
+ *
+ * @param vtable    copied.
+ * @param[out] err  why it failed; may be NULL.
+ * @return `LANEWAY_EEXISTS` if the name is registered already.
+ *
+ * Threads: any.
+ * Blocks: until the service knows it.
+ * In callbacks: allowed.
+ * Ownership: consumes `user_data` on every path: `drop` runs once, when no function of the vtable
+ * will be called any more. The caller owns `*err`.
+ *
+ * @pre `service` is a service that the caller has a reference to; `name` is UTF-8 of `name_len` bytes;
+ * the functions may be called with `user_data`, at the same time, on any thread.
+ */
+LANEWAY_API
+laneway_status laneway_task_service_register(struct laneway_task_service *service,
+                                             const void *name,
+                                             size_t name_len,
+                                             const struct laneway_executor_vtable *vtable,
+                                             void *user_data,
+                                             laneway_drop_fn drop,
+                                             struct laneway_error **err);
+
+/**
+ * Switches assignment. Not durable.
+ *
+ * @param assignment  one of `enum laneway_assignment`.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `service`.
+ *
+ * @pre `service` is a service that the caller has a reference to.
+ */
+LANEWAY_API
+laneway_status laneway_task_service_set_assignment(struct laneway_task_service *service,
+                                                   uint32_t assignment);
+
+/**
+ * Ends the service in order: nothing new is assigned, what runs is told to stop, ends that are
+ * reported in time are committed, then the store is closed and can be opened again.
+ *
+ * @param[out] left  how many tasks still ran; they run again when the store is next opened; may be
+ *                   NULL.
+ * @return `LANEWAY_ETIMEDOUT` if some did.
+ *
+ * Threads: any.
+ * Blocks: up to `timeout_ns`, and for the last commit.
+ * In callbacks: not from the functions of an executor: their own task would be waited for.
+ * Ownership: borrows `service`; the reference still has to be released.
+ *
+ * @pre `service` is a service that the caller has a reference to; `left` is NULL or writable.
+ */
+LANEWAY_API
+laneway_status laneway_task_service_shutdown(struct laneway_task_service *service,
+                                             uint64_t timeout_ns,
+                                             size_t *left);
+
+/**
+ * Waits for the answer. May be called again.
+ *
+ * @param[out] out  what is then known of the task; may be NULL.
+ * @param[out] err  why the request failed; may be NULL.
+ * @return `LANEWAY_ETIMEDOUT`; `LANEWAY_EDEADLK` where the wait could only wait for itself;
+ *         `LANEWAY_ENOTFOUND`, `LANEWAY_EEXISTS`, `LANEWAY_EFENCED`, `LANEWAY_EFULL`,
+ *         `LANEWAY_EBUSY`, `LANEWAY_EIO`, `LANEWAY_ESHUTDOWN` as the request was answered.
+ *
+ * Threads: any, also at the same time.
+ * Blocks: up to `timeout_ns`.
+ * In callbacks: allowed; a worker counts as blocked.
+ * Ownership: borrows `pending`; the caller owns `*out` and `*err`.
+ *
+ * @pre `pending` was not ended; `out` and `err` are writable or NULL.
+ */
+LANEWAY_API
+laneway_status laneway_pending_wait(const struct laneway_pending *pending,
+                                    uint64_t timeout_ns,
+                                    struct laneway_task **out,
+                                    struct laneway_error **err);
+
+/**
+ * Whether the answer is there.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `pending`.
+ *
+ * @pre `pending` is NULL or was not ended.
+ */
+LANEWAY_API bool laneway_pending_is_done(const struct laneway_pending *pending);
+
+/**
+ * Calls `function` with the answer, on a worker, as work of its own.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: consumes `pending`, and `user_data` on every path: `drop` runs once, after `function`
+ * or instead.
+ *
+ * @pre `pending` is NULL or was not ended, and is not used again; `function` may be called once with
+ * `user_data`, then `drop`, on any thread.
+ */
+LANEWAY_API
+laneway_status laneway_pending_on_done(struct laneway_pending *pending,
+                                       laneway_answer_fn function,
+                                       void *user_data,
+                                       laneway_drop_fn drop);
+
+/**
+ * Frees `pending`; the request stands. NULL is allowed.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: consumes `pending`.
+ *
+ * @pre `pending` is NULL or was not ended, and is not used again.
+ */
+LANEWAY_API void laneway_pending_free(struct laneway_pending *pending);
+
+/**
+ * Reads the record of the task as of its assignment.
+ *
+ * Threads: any, also at the same time.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows both; the views in `*view` live as long as `completion`.
+ *
+ * @pre `completion` was not ended; `view` was filled by `laneway_task_view_init`.
+ */
+LANEWAY_API
+laneway_status laneway_completion_read(const struct laneway_completion *completion,
+                                       struct laneway_task_view *view);
+
+/**
+ * Whether the work should stop: the task was cancelled or removed, or the service ends.
+ *
+ * Threads: any, also at the same time.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `completion`.
+ *
+ * @pre `completion` is NULL or was not ended.
+ */
+LANEWAY_API bool laneway_completion_is_cancelled(const struct laneway_completion *completion);
+
+/**
+ * Calls `function` on a worker when the work should stop; soon if it should already. If the run
+ * ends first, it may never be called.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `completion`; consumes `user_data` on every path: `drop` runs once, after
+ * `function` or instead.
+ *
+ * @pre `completion` was not ended; `function` may be called once with `user_data`, then `drop`, on any
+ * thread.
+ */
+LANEWAY_API
+laneway_status laneway_completion_on_cancel(const struct laneway_completion *completion,
+                                            laneway_work_fn function,
+                                            void *user_data,
+                                            laneway_drop_fn drop);
+
+/**
+ * Stores a state that a later run begins from, as `laneway_task_context_checkpoint` does.
+ *
+ * @param[out] out  answers `LANEWAY_EFENCED` if the task is no longer this run's: stop; may be
+ *                  NULL.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `completion`, copies `state`; the caller owns `*out`.
+ *
+ * @pre `completion` was not ended; `state` is readable for `len` bytes; `out` is NULL or writable.
+ */
+LANEWAY_API
+laneway_status laneway_completion_checkpoint(const struct laneway_completion *completion,
+                                             const void *state,
+                                             size_t len,
+                                             struct laneway_pending **out);
+
+/**
+ * The task is complete.
+ *
+ * @param[out] out  answers when that is durable: until then a crash runs the task again;
+ *                  `LANEWAY_EFENCED` if the task was no longer this run's; may be NULL.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: consumes `completion` on every path, copies `result`; the caller owns `*out`.
+ *
+ * @pre `completion` is NULL or was not ended, and is not used again; `result` is readable for `len`
+ * bytes; `out` is NULL or writable.
+ */
+LANEWAY_API
+laneway_status laneway_completion_complete(struct laneway_completion *completion,
+                                           const void *result,
+                                           size_t len,
+                                           struct laneway_pending **out);
+
+/**
+ * The run has failed; the task's policy decides what follows.
+ *
+ * @param kind  one of `enum laneway_failure_kind`.
+ * @param[out] out  as for `laneway_completion_complete`.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: consumes `completion` on every path, copies `message`; the caller owns `*out`.
+ *
+ * @pre `completion` is NULL or was not ended, and is not used again; `message` is UTF-8 of `len` bytes;
+ * `out` is NULL or writable.
+ */
+LANEWAY_API
+laneway_status laneway_completion_fail(struct laneway_completion *completion,
+                                       uint32_t kind,
+                                       const void *message,
+                                       size_t len,
+                                       struct laneway_pending **out);
+
+/**
+ * Gives `completion` up without a report: the run has failed. NULL is allowed.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: consumes `completion`.
+ *
+ * @pre `completion` is NULL or was not ended, and is not used again.
+ */
+LANEWAY_API void laneway_completion_free(struct laneway_completion *completion);
+
+/**
+ * Clears `vtable` and sets its size.
+ *
+ * @param struct_size  `sizeof *vtable`, as the caller's header has it.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `vtable`.
+ *
+ * @pre `vtable` is NULL or writable for `struct_size` bytes.
+ */
+LANEWAY_API
+void laneway_executor_vtable_init(struct laneway_executor_vtable *vtable,
+                                  size_t struct_size);
+
+/**
+ * Reads the record of the task as of its assignment.
+ *
+ * Threads: that of the call.
+ * Blocks: no.
+ * In callbacks: in the executor's start.
+ * Ownership: borrows both; the views in `*view` live as long as the call.
+ *
+ * @pre `task` is the one that the executor was called with, and it has not returned; `view` was filled
+ * by `laneway_task_view_init`.
+ */
+LANEWAY_API
+laneway_status laneway_task_context_read(const struct laneway_task_context *task,
+                                         struct laneway_task_view *view);
+
+/**
+ * Whether the body should stop: the task was cancelled or removed, or the service ends.
+ *
+ * Threads: that of the call.
+ * Blocks: no.
+ * In callbacks: in the executor's start.
+ * Ownership: borrows `task`.
+ *
+ * @pre `task` is the one that the executor was called with, and it has not returned.
+ */
+LANEWAY_API bool laneway_task_context_is_cancelled(const struct laneway_task_context *task);
+
+/**
+ * Stores a state that a later run begins from. Of several that wait for the same commit only the
+ * last is written.
+ *
+ * @param[out] out  answers `LANEWAY_EFENCED` if the task is no longer this run's: stop; may be
+ *                  NULL.
+ *
+ * Threads: that of the call.
+ * Blocks: no.
+ * In callbacks: in the executor's start.
+ * Ownership: copies `state`; the caller owns `*out`.
+ *
+ * @pre `task` is the one that the executor was called with, and it has not returned; `state` is readable
+ * for `len` bytes; `out` is NULL or writable.
+ */
+LANEWAY_API
+laneway_status laneway_task_context_checkpoint(const struct laneway_task_context *task,
+                                               const void *state,
+                                               size_t len,
+                                               struct laneway_pending **out);
+
+/**
+ * Keeps the result of the task, and returns `LANEWAY_OK`:
+ * `return laneway_task_context_done(task, result, len);`
+ *
+ * Threads: that of the call.
+ * Blocks: no.
+ * In callbacks: in the executor's start.
+ * Ownership: copies `result`.
+ *
+ * @pre `task` is the one that the executor was called with, and it has not returned; `result` is
+ * readable for `len` bytes.
+ */
+LANEWAY_API
+laneway_status laneway_task_context_done(struct laneway_task_context *task,
+                                         const void *result,
+                                         size_t len);
+
+/**
+ * Keeps the kind and the text of a failure, and returns `LANEWAY_EUSER`:
+ * `return laneway_task_context_fail(task, LANEWAY_FAILURE_RUN, text, len);`
+ *
+ * @param kind  one of `enum laneway_failure_kind`.
+ *
+ * Threads: that of the call.
+ * Blocks: no.
+ * In callbacks: in the executor's start.
+ * Ownership: copies `message`.
+ *
+ * @pre `task` is the one that the executor was called with, and it has not returned; `message` is UTF-8
+ * of `len` bytes.
+ */
+LANEWAY_API
+laneway_status laneway_task_context_fail(struct laneway_task_context *task,
+                                         uint32_t kind,
+                                         const void *message,
+                                         size_t len);
+
+/**
+ * Takes over the report of the end: return `LANEWAY_PENDING`, and the task runs until the
+ * completion says so.
+ *
+ * @return the completion; NULL if it was taken before: there is one.
+ *
+ * Threads: that of the call.
+ * Blocks: no.
+ * In callbacks: in the executor's start.
+ * Ownership: the caller owns the completion and must end it.
+ *
+ * @pre `task` is the one that the executor was called with, and it has not returned.
+ */
+LANEWAY_API
+struct laneway_completion *laneway_task_context_defer(struct laneway_task_context *task);
+
+/**
+ * Fills `task` with the defaults.
+ *
+ * @param struct_size  `sizeof *task`, as the caller's header has it.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `task`.
+ *
+ * @pre `task` is NULL or writable for `struct_size` bytes.
+ */
+LANEWAY_API void laneway_new_task_init(struct laneway_new_task *task, size_t struct_size);
+
+/**
+ * Clears `view` and sets its size.
+ *
+ * @param struct_size  `sizeof *view`, as the caller's header has it.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `view`.
+ *
+ * @pre `view` is NULL or writable for `struct_size` bytes.
+ */
+LANEWAY_API void laneway_task_view_init(struct laneway_task_view *view, size_t struct_size);
+
+/**
+ * Reads what is known of a task.
+ *
+ * Threads: any, also at the same time.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows both; the views in `*view` live as long as `task`.
+ *
+ * @pre `task` is not freed; `view` was filled by `laneway_task_view_init`.
+ */
+LANEWAY_API
+laneway_status laneway_task_read(const struct laneway_task *task,
+                                 struct laneway_task_view *view);
+
+/**
+ * Frees `task`; NULL is allowed.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: consumes `task`, and with it the views that were read from it.
+ *
+ * @pre `task` is NULL or not yet freed, and nothing uses it any more.
+ */
+LANEWAY_API void laneway_task_free(struct laneway_task *task);
+
+/**
+ * Starts a task. The answer means that its record is durable. Starting the same task again finds
+ * the record that is there: `created` is 0 in its view.
+ *
+ * Starts of one thread are committed in the order of the calls, which is the order of their lane.
+ *
+ * @param[out] out  answers `LANEWAY_ENOTFOUND` for a name that is not registered here,
+ *                  `LANEWAY_EINVAL` for params that its executor refuses, `LANEWAY_EEXISTS` for an
+ *                  id that is taken by another request, `LANEWAY_EFULL`; may be NULL.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: copies `task`; the caller owns `*out`.
+ *
+ * @pre `service` is a service that the caller has a reference to; `task` was filled by
+ * `laneway_new_task_init`, and its pointers are readable for their lengths; `out` is NULL or
+ * writable.
+ */
+LANEWAY_API
+laneway_status laneway_task_service_start(struct laneway_task_service *service,
+                                          const struct laneway_new_task *task,
+                                          struct laneway_pending **out);
+
+/**
+ * The end of a task: answered when it is durable, at once if it already is.
+ *
+ * @param[out] out  answers `LANEWAY_ENOTFOUND` if neither the task nor a trace of it is there.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: copies `id`; the caller owns `*out`.
+ *
+ * @pre `service` is a service that the caller has a reference to; `id` is UTF-8 of `id_len` bytes; `out`
+ * is NULL or writable.
+ */
+LANEWAY_API
+laneway_status laneway_task_service_end_of(struct laneway_task_service *service,
+                                           const void *id,
+                                           size_t id_len,
+                                           struct laneway_pending **out);
+
+/**
+ * Removes a task's record, in whatever phase it is. If it runs, its executor is told to stop.
+ *
+ * @param[out] out  answers the last record, or `LANEWAY_ENOTFOUND`; may be NULL.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: copies `id`; the caller owns `*out`.
+ *
+ * @pre `service` is a service that the caller has a reference to; `id` is UTF-8 of `id_len` bytes; `out`
+ * is NULL or writable.
+ */
+LANEWAY_API
+laneway_status laneway_task_service_remove(struct laneway_task_service *service,
+                                           const void *id,
+                                           size_t id_len,
+                                           struct laneway_pending **out);
+
+/**
+ * Ends a task as cancelled: at once if it is not running, else when its executor stops, at the
+ * latest after `grace_ns`.
+ *
+ * @param[out] out  answers when the request is durable, not when the task has ended; may be NULL.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: copies `id`; the caller owns `*out`.
+ *
+ * @pre `service` is a service that the caller has a reference to; `id` is UTF-8 of `id_len` bytes; `out`
+ * is NULL or writable.
+ */
+LANEWAY_API
+laneway_status laneway_task_service_cancel(struct laneway_task_service *service,
+                                           const void *id,
+                                           size_t id_len,
+                                           uint64_t grace_ns,
+                                           struct laneway_pending **out);
+
+/**
+ * Lets a parked task, or one that pauses after a failure, be assigned again now.
+ *
+ * @param[out] out  answers `LANEWAY_EBUSY` if it is neither; may be NULL.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: copies `id`; the caller owns `*out`.
+ *
+ * @pre `service` is a service that the caller has a reference to; `id` is UTF-8 of `id_len` bytes; `out`
+ * is NULL or writable.
+ */
+LANEWAY_API
+laneway_status laneway_task_service_resume(struct laneway_task_service *service,
+                                           const void *id,
+                                           size_t id_len,
+                                           struct laneway_pending **out);
+
+/**
+ * Completes a task on behalf of its executor.
+ *
+ * @param allocation  the one under which it runs; any other answers `LANEWAY_EFENCED`, and nothing
+ *                    changes.
+ * @param[out] out  may be NULL.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: copies `id` and `result`; the caller owns `*out`.
+ *
+ * @pre `service` is a service that the caller has a reference to; `id` is UTF-8 of `id_len` bytes;
+ * `result` is readable for `result_len` bytes; `out` is NULL or writable.
+ */
+LANEWAY_API
+laneway_status laneway_task_service_complete(struct laneway_task_service *service,
+                                             const void *id,
+                                             size_t id_len,
+                                             uint64_t allocation,
+                                             const void *result,
+                                             size_t result_len,
+                                             struct laneway_pending **out);
+
+/**
+ * Reports a failed attempt of a task on behalf of its executor.
+ *
+ * @param allocation  as for `laneway_task_service_complete`.
+ * @param kind  one of `enum laneway_failure_kind`.
+ * @param[out] out  may be NULL.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: copies `id` and `message`; the caller owns `*out`.
+ *
+ * @pre `service` is a service that the caller has a reference to; `id` and `message` are UTF-8 of their
+ * lengths; `out` is NULL or writable.
+ */
+LANEWAY_API
+laneway_status laneway_task_service_fail(struct laneway_task_service *service,
+                                         const void *id,
+                                         size_t id_len,
+                                         uint64_t allocation,
+                                         uint32_t kind,
+                                         const void *message,
+                                         size_t message_len,
+                                         struct laneway_pending **out);
+
+/**
+ * Stores a state of a task on behalf of its executor.
+ *
+ * @param allocation  as for `laneway_task_service_complete`.
+ * @param[out] out  may be NULL.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: copies `id` and `state`; the caller owns `*out`.
+ *
+ * @pre `service` is a service that the caller has a reference to; `id` is UTF-8 of `id_len` bytes;
+ * `state` is readable for `state_len` bytes; `out` is NULL or writable.
+ */
+LANEWAY_API
+laneway_status laneway_task_service_update_state(struct laneway_task_service *service,
+                                                 const void *id,
+                                                 size_t id_len,
+                                                 uint64_t allocation,
+                                                 const void *state,
+                                                 size_t state_len,
+                                                 struct laneway_pending **out);
+
+/**
+ * The record of a task as of the last commit.
+ *
+ * @return `LANEWAY_ENOTFOUND` if there is none.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: the caller owns `*out`.
+ *
+ * @pre `service` is a service that the caller has a reference to; `id` is UTF-8 of `id_len` bytes; `out`
+ * is writable.
+ */
+LANEWAY_API
+laneway_status laneway_task_service_get(struct laneway_task_service *service,
+                                        const void *id,
+                                        size_t id_len,
+                                        struct laneway_task **out);
 
 /**
  * The name of a status, for messages: `"LANEWAY_EINVAL"`; never NULL.

@@ -12,6 +12,7 @@
 _Static_assert(sizeof(void *) == 8, "the offsets below are those of 64 bit machines");
 _Static_assert(sizeof(laneway_status) == 4, "a status is 32 bits wide");
 
+
 SIZE_MIN(laneway_coordinator_options, 16);
 AT(laneway_coordinator_options, struct_size, 0);
 AT(laneway_coordinator_options, flags, 8);
@@ -93,6 +94,67 @@ AT(laneway_pool_report, running, 16);
 AT(laneway_pool_report, left, 24);
 AT(laneway_pool_report, timers, 32);
 
+SIZE_MIN(laneway_task_service_options, 72);
+AT(laneway_task_service_options, struct_size, 0);
+AT(laneway_task_service_options, flags, 8);
+AT(laneway_task_service_options, backend, 16);
+AT(laneway_task_service_options, assignment, 20);
+AT(laneway_task_service_options, path, 24);
+AT(laneway_task_service_options, node, 32);
+AT(laneway_task_service_options, node_len, 40);
+AT(laneway_task_service_options, batch_max, 48);
+AT(laneway_task_service_options, batch_bytes_max, 56);
+AT(laneway_task_service_options, starts_waiting_max, 64);
+
+SIZE_MIN(laneway_executor_vtable, 40);
+AT(laneway_executor_vtable, struct_size, 0);
+AT(laneway_executor_vtable, flags, 8);
+AT(laneway_executor_vtable, room, 16);
+AT(laneway_executor_vtable, start, 24);
+AT(laneway_executor_vtable, validate, 32);
+
+SIZE_MIN(laneway_bytes, 16);
+AT(laneway_bytes, ptr, 0);
+AT(laneway_bytes, len, 8);
+
+SIZE_MIN(laneway_task_view, 184);
+AT(laneway_task_view, struct_size, 0);
+AT(laneway_task_view, id, 8);
+AT(laneway_task_view, name, 24);
+AT(laneway_task_view, params, 40);
+AT(laneway_task_view, lane, 56);
+AT(laneway_task_view, state, 72);
+AT(laneway_task_view, result, 88);
+AT(laneway_task_view, last_error, 104);
+AT(laneway_task_view, allocation, 120);
+AT(laneway_task_view, state_written_by, 128);
+AT(laneway_task_view, sequence, 136);
+AT(laneway_task_view, created_revision, 144);
+AT(laneway_task_view, updated_revision, 152);
+AT(laneway_task_view, phase, 160);
+AT(laneway_task_view, outcome, 164);
+AT(laneway_task_view, start_failures, 168);
+AT(laneway_task_view, run_failures, 172);
+AT(laneway_task_view, created, 176);
+AT(laneway_task_view, reserved, 180);
+
+SIZE_MIN(laneway_new_task, 112);
+AT(laneway_new_task, struct_size, 0);
+AT(laneway_new_task, flags, 8);
+AT(laneway_new_task, id, 16);
+AT(laneway_new_task, id_len, 24);
+AT(laneway_new_task, name, 32);
+AT(laneway_new_task, name_len, 40);
+AT(laneway_new_task, params, 48);
+AT(laneway_new_task, params_len, 56);
+AT(laneway_new_task, lane, 64);
+AT(laneway_new_task, lane_len, 72);
+AT(laneway_new_task, on_failure, 80);
+AT(laneway_new_task, attempts, 84);
+AT(laneway_new_task, backoff_base_ns, 88);
+AT(laneway_new_task, backoff_max_ns, 96);
+AT(laneway_new_task, ended_ttl_ns, 104);
+
 IS(LANEWAY_OK, 0);
 IS(LANEWAY_PENDING, 1);
 IS(LANEWAY_END, 2);
@@ -159,3 +221,32 @@ IS(LANEWAY_JOB_BACKING_OFF, 3);
 IS(LANEWAY_JOB_ROLLING_BACK, 4);
 IS(LANEWAY_JOB_ENDED, 5);
 IS(LANEWAY_JOB_OTHER, 6);
+
+IS(LANEWAY_STORE_FILE, 0);
+IS(LANEWAY_STORE_MEMORY, 1);
+
+IS(LANEWAY_ASSIGNMENT_ALL, 0);
+IS(LANEWAY_ASSIGNMENT_NONE, 1);
+
+IS(LANEWAY_NEW_TASK_KEEP, 1);
+
+IS(LANEWAY_TASK_ON_FAILURE_REASSIGN, 0);
+IS(LANEWAY_TASK_ON_FAILURE_PARK, 1);
+IS(LANEWAY_TASK_ON_FAILURE_REMOVE, 2);
+
+IS(LANEWAY_TASK_GONE, 0);
+IS(LANEWAY_TASK_UNASSIGNED, 1);
+IS(LANEWAY_TASK_ASSIGNED, 2);
+IS(LANEWAY_TASK_PARKED, 3);
+IS(LANEWAY_TASK_ENDED, 4);
+IS(LANEWAY_TASK_OTHER, 5);
+
+IS(LANEWAY_TASK_OUTCOME_NONE, 0);
+IS(LANEWAY_TASK_OUTCOME_COMPLETED, 1);
+IS(LANEWAY_TASK_OUTCOME_FAILED, 2);
+IS(LANEWAY_TASK_OUTCOME_CANCELLED, 3);
+IS(LANEWAY_TASK_OUTCOME_REMOVED, 4);
+IS(LANEWAY_TASK_OUTCOME_OTHER, 5);
+
+IS(LANEWAY_FAILURE_RUN, 0);
+IS(LANEWAY_FAILURE_START, 1);

@@ -8,6 +8,26 @@ use crate::error::Failure;
 /// Wait without a limit.
 pub const LANEWAY_NO_TIMEOUT: u64 = 0xffff_ffff_ffff_ffff;
 
+/// Bytes that somebody else owns; each function that gives some names the owner.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct laneway_bytes {
+    /// The first byte; not NULL when `len` is above 0.
+    pub ptr: *const u8,
+    /// How many.
+    pub len: usize,
+}
+
+impl laneway_bytes {
+    /// A view of `bytes`; how long it is valid is the caller's to document.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self { ptr: bytes.as_ptr(), len: bytes.len() }
+    }
+
+    /// No bytes at all.
+    pub(crate) const NONE: Self = Self { ptr: std::ptr::null(), len: 0 };
+}
+
 /// The bytes at `ptr`; NULL with length 0 is no bytes.
 ///
 /// # Safety

@@ -27,7 +27,7 @@ impl Unique for laneway_error {}
 
 /// A failure on its way to the boundary.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     status: laneway_status,
     /// UTF-8 followed by one NUL.
     message: Cow<'static, str>,

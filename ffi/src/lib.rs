@@ -22,5 +22,6 @@ pub mod error;
 mod handle;
 mod options;
 pub mod pool;
+pub mod service;
 pub mod status;
 pub mod version;

@@ -58,7 +58,7 @@ impl Deferring for UndoContext<'_> {
 }
 
 /// One call of a body or an undo.
-pub struct Attempt<'a, C> {
+pub(crate) struct Attempt<'a, C> {
     context: &'a mut C,
     deferred: bool,
     explained: Option<Failure>,

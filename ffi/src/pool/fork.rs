@@ -39,7 +39,7 @@ impl Handle for laneway_scope {
 }
 
 /// An open scope, on the stack of the thread that opened it.
-pub struct Open {
+pub(crate) struct Open {
     scope: *const Scope<'static, 'static>,
     failed: AtomicI32,
 }

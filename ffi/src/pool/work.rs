@@ -29,7 +29,7 @@ impl Handle for laneway_work {
 impl Unique for laneway_work {}
 
 /// The handle of submitted work, and its status once that was taken.
-pub struct Submitted {
+pub(crate) struct Submitted {
     awaited: Awaited<laneway_status>,
     ended: Option<laneway_status>,
 }
