@@ -93,7 +93,7 @@ mod sync;
 pub mod task;
 
 pub use coordinator::{
-    Coordinator, CoordinatorConfig, Job, JobContext, JobError, JobHandle, JobOutcome, Key,
-    OnDoubleFault, OnFailure, RetryPolicy, Token, UndoContext,
+    Coordinator, Job, JobContext, JobError, JobHandle, JobOutcome, Key, OnDoubleFault, OnFailure,
+    RetryPolicy, Token, UndoContext,
 };
 pub use pool::{Pool, PoolConfig, Shutdown};

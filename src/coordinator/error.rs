@@ -103,7 +103,8 @@ impl Error for JobError {
 pub enum SubmitError<J> {
     /// The coordinator or its pool has been shut down: nothing more is accepted.
     ShuttingDown(J),
-    /// As many jobs wait as the configuration allows; try again later.
+    /// Too many jobs wait; try again later. Waiting jobs are not bounded today, so this is not
+    /// returned yet.
     Full(J),
     /// The key is longer than [`KEY_MAX`](super::KEY_MAX) bytes.
     KeyTooLong(J),

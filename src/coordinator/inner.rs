@@ -4,8 +4,9 @@ use super::doze::Doze;
 use super::entry::Entry;
 use super::stats::Stats;
 use crate::lane::Lanes;
-use crate::pool::{Pool, unwind};
-use crate::sync::{AtomicU32, Ordering};
+use crate::pool::{Farewell, Pool, unwind};
+use crate::sync::{Arc, AtomicU32, Ordering};
+use std::sync::Weak;
 
 /// How far a coordinator is with its end. Phases only grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,17 +29,28 @@ pub(crate) struct Inner {
     phase: AtomicU32,
     stats: Stats,
     doze: Doze,
+    /// Ends the jobs that wait for something outside when the pool ends.
+    _farewell: Farewell,
 }
 
 impl Inner {
-    pub(crate) fn new(pool: &Pool) -> Self {
-        Self {
-            pool: pool.clone(),
-            lanes: Lanes::new(pool),
-            phase: AtomicU32::new(Phase::Open as u32),
-            stats: Stats::new(),
-            doze: Doze::default(),
-        }
+    pub(crate) fn new(pool: &Pool) -> Arc<Self> {
+        Arc::new_cyclic(|this: &Weak<Self>| {
+            let this = this.clone();
+            let ended = move || {
+                if let Some(inner) = this.upgrade() {
+                    inner.lanes.close();
+                }
+            };
+            Self {
+                pool: pool.clone(),
+                lanes: Lanes::new(pool),
+                phase: AtomicU32::new(Phase::Open as u32),
+                stats: Stats::new(),
+                doze: Doze::default(),
+                _farewell: pool.on_ended(ended),
+            }
+        })
     }
 
     pub(crate) fn pool(&self) -> &Pool {

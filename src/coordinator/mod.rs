@@ -56,11 +56,6 @@ use inner::{Inner, Phase};
 use job::Body;
 use run::Run;
 
-/// Settings of a [`Coordinator`].
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct CoordinatorConfig {}
-
 /// What a [`Coordinator::shutdown`] came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -98,15 +93,9 @@ impl Drop for Door {
 }
 
 impl Coordinator {
-    /// A coordinator with the default configuration, on `pool`.
+    /// A coordinator on `pool`. One pool can serve many.
     pub fn new(pool: &Pool) -> Self {
-        Self::with_config(pool, CoordinatorConfig::default())
-    }
-
-    /// A coordinator as `config` says, on `pool`. One pool can serve many.
-    pub fn with_config(pool: &Pool, config: CoordinatorConfig) -> Self {
-        let CoordinatorConfig {} = config;
-        Self { door: Arc::new(Door { inner: Arc::new(Inner::new(pool)) }) }
+        Self { door: Arc::new(Door { inner: Inner::new(pool) }) }
     }
 
     fn inner(&self) -> &Arc<Inner> {

@@ -78,6 +78,12 @@ impl<T: Send + 'static> Run<T> {
         run
     }
 
+    /// Drops the run, and with it the outcome if nobody wants it.
+    fn leave(self: Box<Self>) {
+        let inner = self.inner.clone();
+        inner.discard(self);
+    }
+
     fn has_undo(&self) -> bool {
         !matches!(self.options.undo, Undo::None)
     }
@@ -248,6 +254,7 @@ impl<T: Send + 'static> Steps for Run<T> {
     fn end(mut self: Box<Self>) {
         let outcome = self.outcome();
         self.publish(outcome);
+        self.leave();
     }
 
     fn abandon(mut self: Box<Self>, why: Abandon) {
@@ -258,5 +265,6 @@ impl<T: Send + 'static> Steps for Run<T> {
             _ => JobOutcome::Lost,
         };
         self.publish(outcome);
+        self.leave();
     }
 }

@@ -15,6 +15,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::config::PoolConfig;
 use super::counters::Tally;
+use super::farewell::Farewells;
 use super::frame::FramePtr;
 use super::guest::{GUESTS, Guest};
 use super::shutdown::{Phase, Threads};
@@ -39,6 +40,7 @@ pub(super) struct Registry {
     pub(super) injector: Injector<Work>,
     pub(super) phase: Phase,
     pub(super) timers: Timers,
+    pub(super) farewells: Farewells,
     /// Handles that users hold.
     pub(super) handles: AtomicUsize,
     /// Workers that have not ended.
@@ -88,6 +90,7 @@ impl Registry {
             injector: Injector::new(),
             phase: Phase::open(),
             timers: Timers::new(),
+            farewells: Farewells::default(),
             handles: AtomicUsize::new(1),
             live: AtomicUsize::new(workers),
             blocked: AtomicUsize::new(0),

@@ -8,7 +8,7 @@
 //! 1. A drain only marks the pool. The worker that lies down last, and sees that all sleep and no
 //!    detached work is queued, goes on to ENDING. So nobody has to wait for a drain to end.
 //! 2. ENDING wakes everybody; each worker ends after what it is running.
-//! 3. The last worker marks ENDED and abandons what is still queued, and the timers. Whoever posts
+//! 3. The last worker marks ENDED, abandons what is still queued, and the timers, and says farewell. Whoever posts
 //!    after that finds ENDED and abandons it itself: nothing is ever left in a queue.
 //! 4. `shutdown` waits for that, joins the threads that ended, and names the others.
 //!
@@ -253,6 +253,7 @@ impl Registry {
             fence(Ordering::SeqCst);
             self.sweep();
             self.timers.end(self);
+            self.farewells.call_all();
         }
         if let Some(index) = index {
             self.threads.lock().ended[index] = true;

@@ -302,3 +302,14 @@ fn a_capture_whose_drop_panics_does_not_stop_the_lane() {
     assert_eq!(value(submit(&coordinator, "k", again)), 2);
     assert_eq!(value(submit(&coordinator, "k", Job::once(|_| Ok(3)))), 3);
 }
+
+#[test]
+fn a_value_that_nobody_takes_and_whose_drop_panics_does_not_stop_the_lane() {
+    let coordinator = coordinator(1);
+    let gate = block_lane(&coordinator, "k");
+    drop(submit(&coordinator, "k", Job::once(|_| Ok(Landmine))));
+    coordinator.submit_detached("k", Job::once(|_| Ok(Landmine))).expect("accepted");
+    let next = submit(&coordinator, "k", Job::once(|_| Ok(1)));
+    gate.open();
+    assert_eq!(value(next), 1);
+}
