@@ -19,8 +19,7 @@ use laneway::task::{
 const LONG: Duration = Duration::from_secs(60);
 
 fn pool() -> Pool {
-    let mut config = PoolConfig::default();
-    config.workers = 2;
+    let config = PoolConfig { workers: 2, ..PoolConfig::default() };
     Pool::with_config(config).expect("a pool of two")
 }
 
@@ -316,7 +315,7 @@ fn with_assignment_off_nothing_begins() {
     tasks.start(NewTask::new("a", "long")).wait().expect("accepted");
     assert_eq!(tasks.snapshot().explain("a"), Some(Explanation::NoSuitableNode));
     tasks.set_assignment(Assignment::All);
-    bodies.recv_timeout(LONG).expect("it begins");
+    assert_eq!(bodies.recv_timeout(LONG).expect("it begins").id().as_str(), "a");
 }
 
 /// A store whose commits wait for the test, are counted, and fail on request.

@@ -167,7 +167,9 @@ fn the_task_core_is_pure() {
     let mut broken = Vec::new();
     for source in library().iter().filter(|s| s.path.starts_with("src/task/")) {
         for (number, line) in source.code() {
-            for word in impure.iter().filter(|word| code_part(line).contains(**word)) {
+            // Sharing is pure; everything else in `std::sync` is about other threads.
+            let code = code_part(line).replace("std::sync::Arc", "");
+            for word in impure.iter().filter(|word| code.contains(**word)) {
                 broken.push(source.at(number, word));
             }
         }

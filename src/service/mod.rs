@@ -122,7 +122,7 @@ impl TaskService {
     /// Loads what `store` holds and starts the service. Blocks for the load and one commit, by which
     /// every allocation that an earlier process held becomes void.
     ///
-    /// Tasks found there are assigned once their executor is [registered](Self::register).
+    /// Tasks found there are assigned once their executor is known: see [`register`](Self::register).
     ///
     /// # Errors
     /// [`TaskError::Store`] if the store cannot be read or written, [`TaskError::Thread`] if the

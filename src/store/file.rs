@@ -61,7 +61,18 @@ pub struct FileStore {
     table: Table,
     witness: Witness,
     path: PathBuf,
-    _lock: File,
+    _lock: Lock,
+}
+
+/// The exclusive lock on a directory.
+struct Lock(File);
+
+impl Drop for Lock {
+    /// Unlocks by name: closing the file would leave the lock with a program that another thread is
+    /// just starting, until its exec. If it fails, that is what happens.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
 }
 
 impl FileStore {
@@ -135,11 +146,11 @@ fn claim_directory(path: &Path) -> Result<(), StoreError> {
     fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(io_at("set the mode"))
 }
 
-fn lock_directory(path: &Path) -> Result<File, StoreError> {
+fn lock_directory(path: &Path) -> Result<Lock, StoreError> {
     let path = path.join(LOCK);
     let lock = open_file(&path, "open the lock")?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
+        Ok(()) => Ok(Lock(lock)),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path }),
         Err(TryLockError::Error(source)) => {
             Err(StoreError::Io { action: "lock the directory", source })

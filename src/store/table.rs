@@ -12,7 +12,7 @@
 //! hash covers its writes and the hash before it: two histories never have the same head.
 //!
 //! Keys follow the order of starts, because tasks that change together were mostly started together:
-//! their entries share pages, and a commit writes few of them (see docs/decisions/store.md).
+//! their entries share pages, and a commit writes few of them (see docs/decisions/embedded-store.md).
 //!
 //! Not here: files, locks and permissions (`file.rs`).
 
