@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
+use laneway::service::TaskError;
+
 /// Why a replay, or one job of it, failed.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -30,6 +32,14 @@ pub(crate) enum ReplayError {
     At(Vec<u8>, io::Error),
     /// A system call failed on a directory of the replay itself.
     Directory(PathBuf, io::Error),
+    /// The state directory belongs to another repository, plan or version of this command.
+    OtherState(PathBuf),
+    /// The directory was not written by the replay whose state it is to continue.
+    OtherDirectory(PathBuf),
+    /// The audit's file could not be written: without it a run would prove nothing.
+    Journal(io::Error),
+    /// The store, or the service around it, failed.
+    Task(TaskError),
     /// The pool could not be built, or took no more jobs.
     Pool(String),
 }
@@ -37,7 +47,15 @@ pub(crate) enum ReplayError {
 impl ReplayError {
     /// False when the arguments, or what they name, did not even let it begin.
     pub(crate) fn has_begun(&self) -> bool {
-        matches!(self, Self::InTheWay(_) | Self::Unstable(_) | Self::At(..) | Self::Pool(_))
+        matches!(
+            self,
+            Self::InTheWay(_)
+                | Self::Unstable(_)
+                | Self::At(..)
+                | Self::Journal(_)
+                | Self::Task(_)
+                | Self::Pool(_)
+        )
     }
 }
 
@@ -67,6 +85,14 @@ impl fmt::Display for ReplayError {
             Self::Unstable(path) => write!(f, "{}: its directory keeps vanishing", shown(path)),
             Self::At(path, why) => write!(f, "{}: {why}", shown(path)),
             Self::Directory(dir, why) => write!(f, "{}: {why}", dir.display()),
+            Self::OtherState(dir) => {
+                write!(f, "{}: the state of another replay", dir.display())
+            }
+            Self::OtherDirectory(dir) => {
+                write!(f, "{}: not what the state directory has been writing", dir.display())
+            }
+            Self::Journal(why) => write!(f, "the journal: {why}"),
+            Self::Task(why) => write!(f, "{why}"),
             Self::Pool(why) => f.write_str(why),
         }
     }
@@ -76,7 +102,8 @@ impl std::error::Error for ReplayError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Git(why) => Some(why),
-            Self::At(_, why) | Self::Directory(_, why) => Some(why),
+            Self::At(_, why) | Self::Directory(_, why) | Self::Journal(why) => Some(why),
+            Self::Task(why) => Some(why),
             _ => None,
         }
     }

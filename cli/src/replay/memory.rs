@@ -1,21 +1,14 @@
-//! The replay in memory: a job of the coordinator for each event.
-//!
-//! Attempts that were made to fail are tried again for ever (each may fail with a probability
-//! below one); a failure of the replay itself ends the job, and the comparison shows what it did.
+//! The replay in memory: a job of the coordinator for each event, submitted in order.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
-use laneway::coordinator::Verdict;
-use laneway::{
-    Coordinator, Job, JobError, JobHandle, JobOutcome, Key, Pool, PoolConfig, RetryPolicy,
-};
+use laneway::{Coordinator, JobHandle, JobOutcome, Key, Pool, PoolConfig};
 
 use super::ReplayError;
-use super::delay::delay;
+use super::job::{self, job};
 use super::report::{Report, Tally};
-use super::step::{StepError, Steps};
+use super::step::Steps;
 
 /// So many jobs are submitted ahead of the oldest one that has not ended.
 const AHEAD_MAX: usize = 64 * 1024;
@@ -40,40 +33,8 @@ pub(crate) fn run(steps: &Arc<Steps>, jobs: u16, report: &Report) -> Result<Tall
     while !ahead.is_empty() {
         settle(steps, &mut ahead, &mut tally, report);
     }
+    job::end(&pool)?;
     Ok(tally)
-}
-
-/// The body counts its own attempts: the count comes back with its success.
-fn job(steps: &Arc<Steps>, pool: &Pool, index: usize) -> Job<u64> {
-    let (steps, pool) = (steps.clone(), pool.clone());
-    let mut attempt = 0;
-    Job::future(move |_| {
-        attempt += 1;
-        let (steps, pool) = (steps.clone(), pool.clone());
-        async move {
-            let fate = steps.faults.fate(index, attempt);
-            delay(&pool, fate.delay).await;
-            steps.attempt(index, fate.fail).map_err(JobError::new)?;
-            Ok(attempt)
-        }
-    })
-    .retry(policy())
-}
-
-fn policy() -> RetryPolicy {
-    let classify = |error: &JobError| match error {
-        JobError::Failed(why) if matches!(why.downcast_ref(), Some(StepError::Injected(_))) => {
-            Verdict::Retry
-        }
-        _ => Verdict::GiveUp,
-    };
-    RetryPolicy {
-        retries: u32::MAX,
-        delay_base: Duration::from_millis(1),
-        delay_max: Duration::from_millis(50),
-        classify: Some(Arc::new(classify)),
-        ..RetryPolicy::default()
-    }
 }
 
 /// Waits for the oldest job and counts what became of it.
@@ -86,7 +47,10 @@ fn settle(
     let Some((index, handle)) = ahead.pop_front() else { return };
     let outcome = handle.wait().expect("the caller is no worker, so it can wait");
     match outcome {
-        JobOutcome::Completed(attempts) => tally.completed(attempts),
+        JobOutcome::Completed(attempts) => {
+            tally.completed(attempts);
+            report.completed(&steps.plan, index, attempts);
+        }
         bad => {
             tally.failed();
             report.failed(&steps.plan, index, &format!("{bad:?}"));

@@ -17,13 +17,17 @@
 mod blobs;
 mod compare;
 mod delay;
+mod durable;
 mod error;
 mod faults;
 mod history;
+mod job;
+mod journal;
 mod memory;
 mod place;
 mod plan;
 mod report;
+mod state;
 mod step;
 #[cfg(test)]
 mod testing;
@@ -31,7 +35,8 @@ mod testing;
 mod tests;
 
 use std::hash::{BuildHasher, Hasher};
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,8 +44,13 @@ use std::time::Duration;
 use blobs::Blobs;
 use error::ReplayError;
 use faults::Faults;
+use git2::Repository;
+use journal::{Audit, Journal};
+use laneway::service::TaskError;
+use laneway::store::FileStore;
 use place::{Durability, Place};
 use report::{Report, Tally};
+use state::State;
 use step::Steps;
 
 use crate::EXIT_USAGE;
@@ -57,6 +67,9 @@ pub(crate) struct Args {
     /// Where the tree is written: empty, absent, or left there by an earlier replay.
     #[arg(long, value_name = "DIR")]
     into: PathBuf,
+    /// Where the replay keeps its state, to resume after being killed; one replay, one state.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
     /// How many jobs run at a time.
     #[arg(long, value_name = "N", default_value_t = default_jobs(), value_parser = clap::value_parser!(u16).range(1..=512))]
     jobs: u16,
@@ -109,32 +122,81 @@ pub(crate) fn main(args: Args) -> ExitCode {
 struct Verdict {
     failed: u64,
     difference_count: usize,
+    /// Of the journal, with a state directory.
+    audit: Option<Audit>,
 }
 
 impl Verdict {
     fn is_good(&self) -> bool {
-        self.failed == 0 && self.difference_count == 0
+        let is_clean = self.audit.is_none_or(|audit| audit.is_clean());
+        self.failed == 0 && self.difference_count == 0 && is_clean
     }
 }
 
 fn replay(args: &Args, report: &Report) -> Result<Verdict, ReplayError> {
     let repo = history::open(&args.repo)?;
-    let history = history::read(&repo, None)?;
-    let head = history.head;
-    let place = Place::take(&args.into, Durability::Process)?;
-    let plan = plan::plan(history.changes);
-    let faults = args.faults();
-    report.planned(&plan, history.commit_count, faults.seed);
+    match &args.state {
+        None => replay_in_memory(args, &repo, report),
+        Some(state) => replay_with_state(args, &repo, State::open(state)?, report),
+    }
+}
 
-    place.begin("no state").map_err(|why| ReplayError::Directory(args.into.clone(), why))?;
-    let steps = Arc::new(Steps { plan, place, blobs: Blobs::of(&repo), faults });
+fn replay_in_memory(
+    args: &Args,
+    repo: &Repository,
+    report: &Report,
+) -> Result<Verdict, ReplayError> {
+    let history = history::read(repo, None)?;
+    let place = Place::take(&args.into, Durability::Process)?;
+    place.begin("a replay without a state").map_err(|why| in_dir(&args.into, why))?;
+    let (faults, head) = (args.faults(), history.head);
+    let plan = plan::plan(history.changes);
+    report.planned(&plan, history.commit_count, faults.seed);
+    let steps = Steps { plan, place, blobs: Blobs::of(repo), faults, journal: None };
+    let steps = Arc::new(steps);
     let tally = memory::run(&steps, args.jobs, report)?;
-    judge(&repo, head, &steps, &tally, report)
+    judge(repo, head, &steps, &tally, report)
+}
+
+fn replay_with_state(
+    args: &Args,
+    repo: &Repository,
+    mut state: State,
+    report: &Report,
+) -> Result<Verdict, ReplayError> {
+    let history = history::read(repo, state.about().and_then(|about| about.head))?;
+    let (faults, head) = (args.faults(), history.head);
+    let plan = plan::plan(history.changes);
+    let is_new = !state.tasks().exists();
+    let about = state.settle(head, &plan)?;
+    let place = Place::take(&args.into, Durability::Power)?;
+    let owner = place.owner().map_err(|why| in_dir(&args.into, why))?;
+    if owner.as_deref() != Some(&about.id) {
+        // Without a task nothing has been written yet: the kill came in between.
+        if !is_new {
+            return Err(ReplayError::OtherDirectory(args.into.clone()));
+        }
+        place.begin(&about.id).map_err(|why| in_dir(&args.into, why))?;
+    }
+    report.planned(&plan, history.commit_count, faults.seed);
+    let journal = Journal::open(&state.journal()).map_err(ReplayError::Journal)?;
+    let steps = Steps { plan, place, blobs: Blobs::of(repo), faults, journal: Some(journal) };
+    let steps = Arc::new(steps);
+    let store = FileStore::open(state.tasks()).map_err(TaskError::from)?;
+    let tally = durable::run(&steps, store, args.jobs, report)?;
+    let verdict = judge(repo, head, &steps, &tally, report)?;
+    let audit = Audit::read(&state.journal(), &steps.plan).map_err(ReplayError::Journal)?;
+    report.audited(&audit);
+    Ok(Verdict { audit: Some(audit), ..verdict })
+}
+
+fn in_dir(dir: &Path, why: io::Error) -> ReplayError {
+    ReplayError::Directory(dir.to_owned(), why)
 }
 
 /// Compares what was written with what history ends with.
 fn judge(
-    repo: &git2::Repository,
+    repo: &Repository,
     head: Option<git2::Oid>,
     steps: &Steps,
     tally: &Tally,
@@ -146,5 +208,5 @@ fn judge(
     };
     let differences = compare::compare(steps.place.root(), &leaves.versions, &steps.blobs)?;
     report.judged(tally, &leaves, &differences);
-    Ok(Verdict { failed: tally.failed, difference_count: differences.len() })
+    Ok(Verdict { failed: tally.failed, difference_count: differences.len(), audit: None })
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::compare::Difference;
 use super::error::shown;
 use super::history::Leaves;
+use super::journal::Audit;
 use super::plan::Plan;
 
 /// Between two lines of progress.
@@ -23,6 +24,8 @@ pub(crate) struct Tally {
     pub(crate) total: usize,
     pub(crate) completed: u64,
     pub(crate) failed: u64,
+    /// By earlier runs; they are among the completed and the failed as well.
+    pub(crate) ended_before: u64,
     /// Beyond the first of each job.
     pub(crate) retries: u64,
     begin: Instant,
@@ -30,7 +33,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn new(total: usize) -> Self {
-        Self { total, completed: 0, failed: 0, retries: 0, begin: Instant::now() }
+        Self { total, completed: 0, failed: 0, ended_before: 0, retries: 0, begin: Instant::now() }
     }
 
     /// A job has completed with its `attempts`th attempt.
@@ -81,6 +84,49 @@ impl Report {
                       "keys": keys, "seed": seed})
             },
         );
+    }
+
+    /// Said only when there is something to resume.
+    pub(crate) fn resumed(&self, tally: &Tally) {
+        let Tally { ended_before, total, .. } = tally;
+        if *ended_before > 0 {
+            self.say(
+                || format!("resuming: {ended_before} of {total} jobs have ended before"),
+                || json!({"event": "resumed", "ended_before": ended_before, "jobs": total}),
+            );
+        }
+    }
+
+    /// What the journal shows of all runs on this state.
+    pub(crate) fn audited(&self, audit: &Audit) {
+        let Audit { runs, attempts, ran_again, overlaps, out_of_order, unreadable } = audit;
+        self.say(
+            || {
+                format!(
+                    "journal of {runs} runs, {attempts} attempts:\n\
+                     jobs whose end was recorded and that ran again: {ran_again}\n\
+                     attempts beside another of their key: {overlaps}\n\
+                     attempts before their turn: {out_of_order}"
+                )
+            },
+            || {
+                json!({"event": "audit", "runs": runs, "attempts": attempts,
+                      "ran_again": ran_again, "overlaps": overlaps,
+                      "out_of_order": out_of_order, "unreadable": unreadable})
+            },
+        );
+    }
+
+    /// A line of JSON only: for people the count is enough.
+    pub(crate) fn completed(&self, plan: &Plan, index: usize, attempts: u64) {
+        if self.form == Form::Json {
+            let path = shown(plan.path(&plan.events[index]));
+            let json = || {
+                json!({"event": "completed", "id": index, "path": path,
+                                 "attempts": attempts})
+            };
+            self.say(String::new, json);
+        }
     }
 
     pub(crate) fn failed(&self, plan: &Plan, index: usize, cause: &str) {

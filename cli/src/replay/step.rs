@@ -5,6 +5,7 @@ use std::fmt;
 use super::ReplayError;
 use super::blobs::Blobs;
 use super::faults::{FailAt, Faults};
+use super::journal::{Entry, Journal};
 use super::place::Place;
 use super::plan::Plan;
 
@@ -14,6 +15,8 @@ pub(crate) struct Steps {
     pub(crate) place: Place,
     pub(crate) blobs: Blobs,
     pub(crate) faults: Faults,
+    /// With a state directory: what the jobs say of themselves.
+    pub(crate) journal: Option<Journal>,
 }
 
 /// Why an attempt failed.
@@ -44,18 +47,42 @@ impl std::error::Error for StepError {
     }
 }
 
+impl From<ReplayError> for StepError {
+    fn from(why: ReplayError) -> Self {
+        Self::Replay(why)
+    }
+}
+
 impl Steps {
     /// Brings the path of event `index` to its version, unless this attempt is one that fails.
     /// May be repeated, as long as no later event of its key has begun.
     pub(crate) fn attempt(&self, index: usize, fail: Option<FailAt>) -> Result<(), StepError> {
+        self.note(Entry::Ran, index)?;
+        let done = self.attempt_unnoted(index, fail);
+        if done.is_ok() {
+            self.note(Entry::Did, index)?;
+        }
+        self.note(Entry::Left, index)?;
+        done
+    }
+
+    fn attempt_unnoted(&self, index: usize, fail: Option<FailAt>) -> Result<(), StepError> {
         if let Some(FailAt::Start) = fail {
             return Err(StepError::Injected(FailAt::Start));
         }
-        self.perform(index).map_err(StepError::Replay)?;
+        self.perform(index)?;
         match fail {
             Some(at) => Err(StepError::Injected(at)),
             None => Ok(()),
         }
+    }
+
+    /// Appends to the journal, if there is one.
+    pub(crate) fn note(&self, entry: Entry, index: usize) -> Result<(), ReplayError> {
+        self.journal
+            .as_ref()
+            .map_or(Ok(()), |journal| journal.note(entry, index))
+            .map_err(ReplayError::Journal)
     }
 
     fn perform(&self, index: usize) -> Result<(), ReplayError> {

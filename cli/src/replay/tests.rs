@@ -221,3 +221,57 @@ fn two_replays_into_one_directory_do_not_meet() {
     drop(first);
     assert_replays(&story, &[]);
 }
+
+fn state_option(story: &Story) -> String {
+    story.home.path().join("state").to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_replay_with_a_state_is_resumed_and_runs_nothing_twice() {
+    let mut story = Story::new();
+    story.commit(&[(b"a", Leaf::File(b"one")), (b"b/c", Leaf::Executable(b"two"))]);
+    story.commit(&[(b"a", Leaf::Link(b"b")), (b"b/c", Leaf::Nothing), (b"b", Leaf::File(b"b"))]);
+    let state = state_option(&story);
+    for runs in 1..=2 {
+        let options = ["--state", &state, "--fail-percent", "30"];
+        let verdict = replay_of(&story, &options).expect("it replays");
+        assert!(verdict.is_good());
+        let audit = verdict.audit.expect("there is a journal");
+        assert_eq!((audit.runs, audit.unreadable), (runs, 0));
+        assert!(audit.attempts >= 5);
+    }
+    assert_replays(&story, &["--state", &state]);
+}
+
+#[test]
+fn a_state_replays_the_history_that_it_began_with() {
+    let mut story = Story::new();
+    story.commit(&[(b"a", Leaf::File(b"one"))]);
+    let state = state_option(&story);
+    assert!(replay_of(&story, &["--state", &state]).expect("it replays").is_good());
+    story.commit(&[(b"a", Leaf::File(b"later"))]);
+    assert!(replay_of(&story, &["--state", &state]).expect("it replays").is_good());
+    assert_eq!(fs::read(story.home.path().join("into/a")).unwrap(), b"one");
+}
+
+#[test]
+fn a_state_without_its_directory_is_refused() {
+    let mut story = Story::new();
+    story.commit(&[(b"a", Leaf::File(b"one"))]);
+    let state = state_option(&story);
+    assert!(replay_of(&story, &["--state", &state]).expect("it replays").is_good());
+    fs::remove_dir_all(story.home.path().join("into")).unwrap();
+    let refused = replay_of(&story, &["--state", &state]);
+    assert!(matches!(refused, Err(ReplayError::OtherDirectory(_))));
+}
+
+#[test]
+fn the_state_of_another_repository_is_refused() {
+    let mut story = Story::new();
+    story.commit(&[(b"a", Leaf::File(b"one"))]);
+    let mut other = Story::new();
+    other.commit(&[(b"b", Leaf::File(b"two"))]);
+    let state = state_option(&story);
+    assert!(replay_of(&story, &["--state", &state]).expect("it replays").is_good());
+    assert!(matches!(replay_of(&other, &["--state", &state]), Err(ReplayError::Git(_))));
+}
