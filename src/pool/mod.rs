@@ -24,6 +24,7 @@ mod error;
 mod farewell;
 mod frame;
 mod guest;
+mod injector;
 mod join;
 mod latch;
 mod registry;

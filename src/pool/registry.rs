@@ -18,6 +18,7 @@ use super::counters::Tally;
 use super::farewell::Farewells;
 use super::frame::FramePtr;
 use super::guest::{GUESTS, Guest};
+use super::injector::Injector;
 use super::shutdown::{Phase, Threads};
 use super::sleep::Sleep;
 use super::station::Station;
@@ -26,7 +27,7 @@ use super::unwind::{self, Payload};
 use super::work::Work;
 use super::{PoolError, shutdown, worker};
 use crate::base::clock::Clock;
-use crate::sync::deque::{Injector, Steal, Stealer, Worker};
+use crate::sync::deque::{Steal, Stealer, Worker};
 use crate::sync::{Arc, AtomicUsize, CachePadded, Ordering};
 
 /// See the page.
@@ -170,9 +171,7 @@ impl Registry {
 
     /// Abandons what is queued, when no worker is left to run it. Any thread.
     pub(super) fn sweep(&self) {
-        while let Some(work) = taken(|| self.injector.steal()) {
-            self.abandon(work);
-        }
+        self.injector.take_all().for_each(|work| self.abandon(work));
         for visits in self.rows.iter().filter_map(|row| row.visits.as_ref()) {
             while let Some(work) = taken(|| visits.steal()) {
                 self.abandon(work);

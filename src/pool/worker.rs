@@ -147,12 +147,24 @@ impl Worker<'_> {
             .or_else(|| self.steal_visit())
     }
 
+    /// Takes all that came from outside, so that the oldest comes first; others steal from here.
     fn take_injected(&self) -> Option<Found> {
-        let injector = &self.registry.injector;
-        if injector.is_empty() {
+        if self.registry.injector.is_empty() {
             return None;
         }
-        taken(|| injector.steal_batch_and_pop(self.visits)).map(Found::Visit)
+        let mut batch = self.registry.injector.take_all();
+        let first = batch.next()?;
+        batch.for_each(|work| self.visits.push(work));
+        self.announce_rest();
+        Some(Found::Visit(first))
+    }
+
+    /// After work was moved to the own queue: while it was on the way nobody saw it, so whoever
+    /// lay down meanwhile has to be told as if it were posted.
+    fn announce_rest(&self) {
+        if !self.visits.is_empty() {
+            self.registry.sleep.posted();
+        }
     }
 
     fn steal_frame(&self) -> Option<Found> {
@@ -170,6 +182,7 @@ impl Worker<'_> {
             }
             taken(|| visits.steal_batch_and_pop(self.visits))
         })?;
+        self.announce_rest();
         self.row.tally.steals.add_one();
         Some(Found::Visit(visit))
     }

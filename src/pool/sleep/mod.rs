@@ -208,8 +208,9 @@ impl Sleep {
         if before.sleeping() < self.slots.len() || !empty() {
             return false;
         }
-        // SeqCst fence: keeps the look at the queues before the second reading. An equal word, tag
-        // included, says that nobody got up meanwhile.
+        // SeqCst fence [emptied]: keeps the look at the queues before the second reading, and
+        // acquires from whoever emptied them: a worker that got up to do so shows in the word. An
+        // equal word, tag included, says that nobody got up meanwhile.
         fence(Ordering::SeqCst);
         // Relaxed: ordered by the fence.
         Word(self.word.load(Ordering::Relaxed)) == before
