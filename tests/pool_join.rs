@@ -100,6 +100,27 @@ fn more_foreign_threads_than_guest_places_all_get_their_results() {
 }
 
 #[test]
+fn small_regions_from_several_threads_end_however_often_the_pool_sleeps() {
+    let pool = pool(2);
+    thread::scope(|threads| {
+        for _ in 0..4 {
+            threads.spawn(|| {
+                for n in 0..1_000_u32 {
+                    assert_eq!(pool.join(|| n, || n + 1), (n, n + 1));
+                    let mut both = [0, 0];
+                    let [left, right] = &mut both;
+                    pool.scope(|s| {
+                        s.spawn(|| *left = n);
+                        s.spawn(|| *right = n + 1);
+                    });
+                    assert_eq!(both, [n, n + 1]);
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn a_worker_of_one_pool_is_a_guest_of_another() {
     let (here, there) = (pool(1), pool(1));
     let inner = there.clone();

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
@@ -253,4 +253,66 @@ fn work_from_several_threads_all_runs_however_often_the_pool_sleeps() {
     });
     assert!(pool.wait_quiescent(LONG).expect("not a worker"));
     assert_eq!(ran.load(Ordering::Relaxed), 2_000);
+}
+
+#[test]
+fn as_many_pieces_of_work_as_workers_always_run_at_the_same_time() {
+    // Each piece waits for all others: one that lies in a queue while a worker sleeps hangs this.
+    for workers in [2, 3] {
+        let pool = pool(workers);
+        for round in 0..1_000 {
+            let meet = Arc::new(Barrier::new(workers + 1));
+            let piece = |meet: &Arc<Barrier>| {
+                let meet = Arc::clone(meet);
+                move || {
+                    meet.wait();
+                }
+            };
+            if round % 2 == 0 {
+                (0..workers).for_each(|_| pool.spawn(piece(&meet)));
+            } else {
+                // From a worker: into its own queue, behind itself.
+                let (same, pieces) = (pool.clone(), Arc::clone(&meet));
+                pool.spawn(move || (0..workers).for_each(|_| same.spawn(piece(&pieces))));
+            }
+            meet.wait();
+        }
+    }
+}
+
+#[test]
+fn work_is_run_or_cancelled_and_never_both() {
+    let pool = pool(2);
+    let ran = Arc::new(AtomicUsize::new(0));
+    let mut cancelled = 0;
+    for _ in 0..2_000 {
+        let count = Arc::clone(&ran);
+        let work = pool.submit(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        let by_us = work.cancel();
+        cancelled += usize::from(by_us);
+        assert_eq!(matches!(work.wait(), Err(PoolError::Cancelled)), by_us);
+    }
+    assert_eq!(ran.load(Ordering::Relaxed) + cancelled, 2_000);
+}
+
+#[test]
+fn a_timer_fires_or_is_cancelled_and_never_both() {
+    let pool = pool(2);
+    let fired = Arc::new(AtomicUsize::new(0));
+    let mut timers = Vec::new();
+    for delay in 0..1_000 {
+        let count = Arc::clone(&fired);
+        timers.push(pool.schedule_after(Duration::from_micros(delay), move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        }));
+    }
+    let cancelled = timers.iter().filter(|timer| timer.cancel()).count();
+    assert!(timers.iter().all(|timer| timer.is_over()));
+    // What was posted before the call is covered; a timekeeper that is just posting may be late,
+    // and the end of the pool waits for what is queued.
+    let report = pool.shutdown(Shutdown::Drain, LONG).expect("not a worker");
+    assert_eq!(report.timers, 0);
+    assert_eq!(fired.load(Ordering::Relaxed) + cancelled + report.left, 1_000);
 }

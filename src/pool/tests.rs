@@ -12,6 +12,12 @@ fn pool(workers: usize) -> Pool {
     Pool::with_config(PoolConfig { workers, ..PoolConfig::default() }).expect("a pool")
 }
 
+const fn is_shared_between_threads<T: Send + Sync>() {}
+const _: () = is_shared_between_threads::<Pool>();
+const _: () = is_shared_between_threads::<Timer>();
+const _: () = is_shared_between_threads::<Scope<'static, 'static>>();
+const _: () = is_shared_between_threads::<Handle<u8>>();
+
 /// Posts itself again until `turns` is used up.
 struct Again {
     pool: Pool,

@@ -277,3 +277,74 @@ impl Sleep {
         self.word.compare_exchange(old.0, new.0, success, failure).map(drop).map_err(Word)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two workers, both of which this thread plays.
+    fn two() -> Sleep {
+        let sleep = Sleep::new(2);
+        for worker in 0..2 {
+            // SAFETY: once each, before either lies down; one thread.
+            unsafe { sleep.register(worker, Arc::new(Parker::new())) };
+        }
+        sleep
+    }
+
+    #[test]
+    fn there_is_one_searcher() {
+        let sleep = two();
+        let search = sleep.begin_search().expect("nobody searches");
+        assert!(sleep.is_hungry());
+        assert!(sleep.begin_search().is_none());
+        sleep.end_search(search, || false);
+        assert!(!sleep.is_hungry());
+    }
+
+    #[test]
+    fn who_sees_work_in_its_last_look_gets_up_again_as_the_searcher() {
+        let sleep = two();
+        let search = sleep.begin_search();
+        let search = sleep.lie_down(0, search, || {
+            assert_eq!(sleep.sleeping(), 1);
+            assert!(!sleep.is_hungry(), "a sleeper is not counted as searching");
+            LastLook::Work
+        });
+        assert!(sleep.is_hungry());
+        assert_eq!(sleep.sleeping(), 0);
+        assert_eq!(sleep.retire(search), 1);
+    }
+
+    #[test]
+    fn a_poster_wakes_the_newest_sleeper_and_only_that_one() {
+        let sleep = two();
+        let first = sleep.lie_down(0, None, || {
+            let second = sleep.lie_down(1, None, || {
+                assert!(sleep.is_quiet(|| true));
+                assert!(!sleep.is_quiet(|| false));
+                sleep.posted();
+                sleep.posted(); // the first one's searcher is on its way: nobody else is woken
+                assert_eq!(sleep.sleeping(), 1);
+                LastLook::Nothing
+            });
+            assert!(!sleep.is_quiet(|| true));
+            sleep.end_search(second, || true); // the last searcher found more: wakes the next
+            assert_eq!(sleep.sleeping(), 0);
+            LastLook::Nothing
+        });
+        assert_eq!(sleep.retire(first), 1);
+    }
+
+    #[test]
+    fn nobody_sleeps_on_when_the_pool_ends() {
+        let sleep = two();
+        let first = sleep.lie_down(0, None, || {
+            let second = sleep.lie_down(1, None, || LastLook::End);
+            assert_eq!(sleep.retire(second), 2);
+            LastLook::Nothing
+        });
+        assert_eq!(sleep.retire(first), 1);
+        assert_eq!(sleep.sleeping(), 0);
+    }
+}
