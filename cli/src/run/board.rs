@@ -12,7 +12,7 @@
 //! The run flows, drains (what runs may finish, nothing new begins) or is stopped (nothing counts
 //! any more: what was running is not known to have ended).
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -76,6 +76,19 @@ pub(crate) enum Leftovers {
     Stay,
 }
 
+/// A job was about to run beside the one before it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Overlap {
+    id: String,
+    previous: String,
+}
+
+impl Display for Overlap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "job {:?} would run beside {:?} of the same key", self.id, self.previous)
+    }
+}
+
 impl Board {
     /// A board with every job waiting.
     pub(crate) fn new(plan: Arc<Plan>, sink: Sink) -> Board {
@@ -97,23 +110,25 @@ impl Board {
 
     /// Takes the job for running; false: it must not begin.
     ///
-    /// # Panics
-    /// If the job before it in its key runs: then two jobs of one key would.
-    pub(crate) fn begin(&self, job: usize) -> bool {
+    /// # Errors
+    /// The job before it in its key has not ended. Then two jobs of one key would run at once, and
+    /// the run cannot go on.
+    pub(crate) fn begin(&self, job: usize) -> Result<bool, Overlap> {
         let mut state = self.state();
-        if let Some(previous) = self.plan.previous(job) {
-            let previous = &state.standings[previous];
-            assert!(!matches!(previous, Standing::Running(_)), "jobs of one key would overlap");
+        let runs = |job: usize| matches!(state.standings[job], Standing::Running(_));
+        if let Some(previous) = self.plan.previous(job).filter(|&previous| runs(previous)) {
+            let id = |job: usize| self.plan.jobs[job].id.clone();
+            return Err(Overlap { id: id(job), previous: id(previous) });
         }
         let waits = matches!(state.standings[job], Standing::Waiting);
         if !waits || state.flow != Flow::Going {
-            return false;
+            return Ok(false);
         }
         let running = Running { since: Instant::now(), attempt: 0, tail: String::new() };
         state.standings[job] = Standing::Running(running);
         state.tally.waiting -= 1;
         state.tally.running += 1;
-        true
+        Ok(true)
     }
 
     /// Whether the job runs and the run is not stopped: it may start its next command, and may end.
@@ -247,6 +262,7 @@ impl Board {
     pub(crate) fn finish(&self, leftovers: Leftovers) -> u8 {
         let mut state = self.state();
         state.tally.stopped_early = state.tally.running + state.tally.waiting > 0;
+        state.flow = Flow::Stopped;
         if leftovers == Leftovers::End {
             for job in 0..self.plan.jobs.len() {
                 match state.standings[job] {
@@ -258,7 +274,6 @@ impl Board {
                 }
             }
         }
-        state.flow = Flow::Stopped;
         let took = state.begin.elapsed();
         let State { tally, slowest, held_keys, sink, .. } = &mut *state;
         let report = Report::new(&self.plan, tally, slowest, held_keys, took);
@@ -276,7 +291,8 @@ impl Board {
         state.tally.count(outcome);
         state.slowest.add(self.plan.key_of(job), took);
         self.tell(state, &Event::ended(spec, attempt, outcome, took, &tail));
-        if attempt > 0 && *outcome != Outcome::Completed && spec.on_fail == OnFail::Hold {
+        let holds = attempt > 0 && *outcome != Outcome::Completed && spec.on_fail == OnFail::Hold;
+        if holds && state.flow != Flow::Stopped {
             self.put_hold(state, job);
         }
         self.changed.notify_all();
@@ -314,3 +330,6 @@ impl Board {
         sink.refresh(tally, slowest, &self.plan);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
@@ -63,8 +64,7 @@ impl Drop for Crew {
     fn drop(&mut self) {
         self.desk.change(|state| state.closed = true);
         for thread in self.threads.drain(..) {
-            // A panic of an errand has been reported by its own thread.
-            let _ = thread.join();
+            thread.join().expect("errands do not unwind out of the loop");
         }
     }
 }
@@ -92,7 +92,8 @@ impl Desk {
 
     fn work(&self) {
         while let Some(errand) = self.next() {
-            errand(&self.stop);
+            // A panic has been reported by then, and the errand's token, dropped, fails its job.
+            let _ = catch_unwind(AssertUnwindSafe(|| errand(&self.stop)));
         }
     }
 

@@ -27,7 +27,7 @@ use laneway::{Coordinator, Pool};
 use super::RunError;
 use super::board::Leftovers;
 use super::crew::Crew;
-use super::job_file::OnFail;
+use super::job_file::{JobSpec, OnFail};
 use super::jobs::Jobs;
 use super::outcome::{Cause, Outcome};
 use super::ready::when_ready;
@@ -35,6 +35,9 @@ use super::state_dir::StateDir;
 
 /// The executor's name in the records.
 const EXECUTOR: &str = "laneway-run/1";
+
+/// How many starts are under way together: enough to share commits, few enough to be accepted.
+const STARTS_AT_ONCE: usize = 16 * 1024;
 
 /// What the bodies of the tasks need.
 struct Durable {
@@ -112,21 +115,27 @@ pub(crate) fn run(
 }
 
 impl Durable {
-    /// Makes a task of every job, in the order of the file, which is the order of the lanes.
+    /// Makes a task of every job, in the order of the file, which is the order of the lanes. After
+    /// a crash in the middle of this, the first so many are there.
     fn start_all(&self, service: &TaskService) -> Result<(), RunError> {
         let policies = Arc::new(Policies {
             on_failure: OnFailure::Park,
             remove_on_completion: false,
             ended_ttl: None,
         });
-        let tasks = self.jobs.plan.jobs.iter().map(|spec| {
-            NewTask::new(spec.id.as_str(), EXECUTOR)
-                .params(spec.line_text().into_bytes())
-                .lane(spec.key.as_bytes())
-                .policies(Arc::clone(&policies))
-        });
-        for started in service.start_many(tasks) {
-            started.wait().map_err(RunError::Tasks)?;
+        let known = service.snapshot();
+        let new = |spec: &&JobSpec| known.get(&spec.id).is_none();
+        let new: Vec<&JobSpec> = self.jobs.plan.jobs.iter().filter(new).collect();
+        for some in new.chunks(STARTS_AT_ONCE) {
+            let tasks = some.iter().map(|spec| {
+                NewTask::new(spec.id.as_str(), EXECUTOR)
+                    .params(spec.line_text().into_bytes())
+                    .lane(spec.key.as_bytes())
+                    .policies(Arc::clone(&policies))
+            });
+            for started in service.start_many(tasks) {
+                started.wait().map_err(RunError::Tasks)?;
+            }
         }
         Ok(())
     }

@@ -97,11 +97,16 @@ impl Jobs {
 
     /// Runs one command on a thread of the crew, tells the board, and finishes the token.
     fn carry_out(&self, job: usize, phase: Phase, attempt: u32, token: Token, stop: &Stop) {
-        let is_first = phase == Phase::Run && attempt == 1;
-        if !(if is_first { self.board.begin(job) } else { self.board.goes_on(job) }) {
+        let may_run = match (phase, attempt) {
+            (Phase::Run, 1) => self.board.begin(job),
+            _ => Ok(self.board.goes_on(job)),
+        };
+        if let Err(overlap) = &may_run {
+            self.abort(overlap);
+        }
+        if may_run != Ok(true) {
             // No cause to try again or to undo anything: nothing was done.
-            token.fail(JobError::Cancelled);
-            return;
+            return token.fail(JobError::Cancelled);
         }
         let spec = &self.plan.jobs[job];
         let mut had_ended = false;
