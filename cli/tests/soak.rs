@@ -57,3 +57,37 @@ fn a_durable_run_that_is_killed_does_each_job_once_and_in_order() {
     verdict.assert_clean();
     assert_eq!(code, 2);
 }
+
+/// The judge on a journal that is right but for one change.
+fn judged(change: impl Fn(&mut Vec<String>)) -> support::journal::Verdict {
+    let scenario = Scenario::new(40, 3);
+    let bench = Bench::new(&scenario.jobs());
+    let ran = bench.run(&["--json", "--jobs", "3"]);
+    let mut lines: Vec<String> = bench.text("journal").lines().map(str::to_owned).collect();
+    change(&mut lines);
+    scenario.judge(&lines.join("\n"), &[ran.events()])
+}
+
+#[test]
+fn the_judge_sees_what_would_be_wrong() {
+    // `ID PHASE ATTEMPT PID WORD TIME`
+    let place = |lines: &[String], word: &str| {
+        lines.iter().position(|line| line.contains(word)).expect("a line")
+    };
+    let late = judged(|lines| {
+        let first = lines.remove(place(lines, " begin "));
+        lines.push(first.replace(" begin ", " tick "));
+    });
+    assert_eq!((late.overlaps_within_a_key, late.commands_missing), (0, 1), "{late:?}");
+    assert!(late.order_violations > 0, "{late:?}");
+    let beside = judged(|lines| {
+        let end = lines[place(lines, " end ")].clone();
+        lines.push(end);
+    });
+    assert_eq!(beside.overlaps_within_a_key, 1, "{beside:?}");
+    let twice = judged(|lines| {
+        let begin = place(lines, " begin ");
+        lines.insert(begin, lines[begin].clone());
+    });
+    assert_eq!(twice.commands_run_twice, 1, "{twice:?}");
+}

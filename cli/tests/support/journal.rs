@@ -37,7 +37,7 @@ impl Fate {
             3 => Fate::FailsAfter(1),
             4 => Fate::IsUndone,
             5 => Fate::DoubleFaults,
-            6 if job % 3 == 0 => Fate::Expires,
+            6 if job.is_multiple_of(3) => Fate::Expires,
             6 => Fate::ExpiresAndIsUndone,
             _ => Fate::Completes,
         }
