@@ -270,6 +270,34 @@ fn a_killed_keeper_takes_its_command_along_and_probe_the_rest() {
     assert_eq!(bench.run(bench.order("exit 0")), Some(End::Exited(0)));
 }
 
+/// The processes that have this entry in their environment.
+fn marked(entry: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for process in fs::read_dir("/proc").unwrap() {
+        let process = process.unwrap().path();
+        let environ = fs::read(process.join("environ")).unwrap_or_default();
+        if environ.split(|byte| *byte == 0).any(|it| it == entry.as_bytes()) {
+            found.push(fs::read_to_string(process.join("stat")).unwrap_or_default());
+        }
+    }
+    found
+}
+
+#[test]
+fn a_keeper_killed_at_any_moment_leaves_nothing_running() {
+    let bench = Bench::new("any-moment");
+    for round in 0..100 {
+        let mut order = bench.order("set -m; sleep 600 & sleep 600");
+        order.env.push(("ROUND".into(), round.to_string().into()));
+        let mut watch = spawn(&bench.attempt(), order).unwrap();
+        assert!(!watch.wait(Some(Duration::from_micros(round * 200))).unwrap());
+        kill(&watch, Signal::KILL);
+        assert_eq!(outcome(&bench.attempt(), watch).unwrap(), None);
+        let left = marked(&format!("ROUND={round}"));
+        assert!(left.is_empty(), "round {round}: {left:?}");
+    }
+}
+
 #[test]
 fn a_command_that_kills_its_keeper_is_gone() {
     let bench = Bench::new("patricide");

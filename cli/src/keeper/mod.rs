@@ -40,7 +40,8 @@
 //! | runner after it | lock held: `Alive`; later `status`: `Recorded` |
 //! | keeper before `running` | the stage dies by the parent-death signal or, when the keeper died before that was asked for, sees that its parent is another and refuses: `Gone` |
 //! | keeper after `running` | the command dies by the parent-death signal; what it started is ended by `probe`: `Gone` |
-//! | keeper after the rename of `status` | `Recorded` |
+//! | keeper between the command's exit and the rename of `status` | `Gone`: the end is lost, the job runs again |
+//! | keeper after the rename | `Recorded` |
 //! | the command, or one that it started | nothing special: the keeper records the end |
 //! | everything, by power loss | another boot id: nothing to end; `status` whole or absent |
 //!

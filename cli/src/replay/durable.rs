@@ -46,12 +46,12 @@ pub(crate) fn run(
 
     tasks.register(EXECUTOR, Replayer::new(steps, &pool))?;
     start_all(steps, &tasks)?;
-    for index in 0..steps.plan.events.len() {
+    for (index, ended_before) in ended_before.into_iter().enumerate() {
         let ended = tasks.end_of(id(index)).wait()?;
         match parse_result(&ended.result) {
             Ok(attempts) => {
                 tally.completed(attempts);
-                if !ended_before[index] {
+                if !ended_before {
                     report.completed(&steps.plan, index, attempts);
                 }
             }
