@@ -155,6 +155,7 @@ fn replay_in_memory(
     let steps = Steps { plan, place, blobs: Blobs::of(repo), faults, journal: None };
     let steps = Arc::new(steps);
     let tally = memory::run(&steps, args.jobs, report)?;
+    report.ended(&tally);
     judge(repo, head, &steps, &tally, report)
 }
 
@@ -184,9 +185,10 @@ fn replay_with_state(
     let steps = Arc::new(steps);
     let store = FileStore::open(state.tasks()).map_err(TaskError::from)?;
     let tally = durable::run(&steps, store, args.jobs, report)?;
-    let verdict = judge(repo, head, &steps, &tally, report)?;
+    report.ended(&tally);
     let audit = Audit::read(&state.journal(), &steps.plan).map_err(ReplayError::Journal)?;
     report.audited(&audit);
+    let verdict = judge(repo, head, &steps, &tally, report)?;
     Ok(Verdict { audit: Some(audit), ..verdict })
 }
 

@@ -103,7 +103,7 @@ impl Report {
         self.say(
             || {
                 format!(
-                    "journal of {runs} runs, {attempts} attempts:\n\
+                    "journal: {runs} runs, {attempts} attempts\n\
                      jobs whose end was recorded and that ran again: {ran_again}\n\
                      attempts beside another of their key: {overlaps}\n\
                      attempts before their turn: {out_of_order}"
@@ -145,8 +145,8 @@ impl Report {
         }
     }
 
-    /// The last words: counts, submodules, and the comparison.
-    pub(crate) fn judged(&self, tally: &Tally, leaves: &Leaves, differences: &[Difference]) {
+    /// What became of the jobs, when all have ended.
+    pub(crate) fn ended(&self, tally: &Tally) {
         if self.shows_progress {
             eprint!("\r");
         }
@@ -159,6 +159,11 @@ impl Report {
                       "retries": retries, "seconds": seconds})
             },
         );
+    }
+
+    /// The last words: submodules, and the comparison.
+    pub(crate) fn judged(&self, tally: &Tally, leaves: &Leaves, differences: &[Difference]) {
+        let Tally { completed, failed, .. } = tally;
         for (path, commit) in &leaves.gitlinks {
             let path = shown(path);
             self.say(
