@@ -49,7 +49,10 @@ impl Guest {
             return None;
         }
         // Acquire [guest]: pairs with the Release of the guest before.
-        (!taken.swap(true, Ordering::Acquire)).then_some(Leave(taken))
+        if taken.swap(true, Ordering::Acquire) {
+            return None; // and no `Leave` is made: dropping it would free another's station
+        }
+        Some(Leave(taken))
     }
 }
 
