@@ -220,7 +220,7 @@ impl Body {
 
     /// Runs the executor and reports what it answers. The lane goes on when `turn` is finished,
     /// which the drop of the body does.
-    pub(super) fn run(mut self, executor: &dyn Executor, turn: Token) {
+    pub(super) fn run(mut self, executor: Arc<dyn Executor>, turn: Token) {
         self.turn = Some(turn);
         let core = self.context.core.clone();
         // Relaxed: read in the drop of the last hold, which the `Arc` orders after this.
@@ -228,6 +228,8 @@ impl Body {
         let body = Arc::new(self);
         *core.spare.lock() = Some(body.clone());
         let progress = unwind::halt(|| executor.start(&body.context));
+        // Before the body: once no body is left, none holds the executor.
+        drop(executor);
         let untaken = core.spare.lock().take().is_some();
         let end = match progress {
             Ok(Ok(Progress::Done(result))) => Ok(result),

@@ -327,8 +327,11 @@ impl Committer {
         for reply in waiting.into_values().flatten() {
             answer(&reply, Err(TaskError::Closed));
         }
+        let left = node.running();
+        // The executors go first: whoever waits for the end may free what they use.
+        drop(node);
         if let Some((_, reply)) = ending {
-            answer(&reply, Ok(Reply::Left(node.running())));
+            answer(&reply, Ok(Reply::Left(left)));
         }
     }
 }

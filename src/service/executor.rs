@@ -1,6 +1,7 @@
 //! What runs a task: user code behind a name.
 
 use std::collections::BTreeMap;
+use std::sync::Weak;
 
 use super::allocated::TaskContext;
 use crate::sync::Arc;
@@ -55,8 +56,11 @@ pub enum Progress {
     Deferred,
 }
 
-/// The executors of a node, by name.
-pub(super) type Executors = BTreeMap<Arc<str>, Registration>;
+/// The executors that a start is checked against, by name.
+///
+/// Weak: a version of the map that was replaced may be freed long after the service has ended, but
+/// an executor goes with the node that runs it.
+pub(super) type Offers = BTreeMap<Arc<str>, Weak<dyn Executor>>;
 
 /// An executor as it was registered.
 #[derive(Clone)]

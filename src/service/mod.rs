@@ -55,7 +55,7 @@ use crate::sync::Arc;
 use crate::task::Rejection;
 use crate::task::{Answer, Command, Ended, NewTask, Record, Started, State, TaskId};
 use committer::Committer;
-use executor::{Executors, Registration};
+use executor::{Offers, Registration};
 use mailbox::{Mailbox, Request};
 use pending::Reply;
 
@@ -102,7 +102,7 @@ struct Shared {
     pool: Pool,
     mailbox: Mailbox,
     snapshot: EpochCell<Arc<State>>,
-    executors: EpochCell<Arc<Executors>>,
+    executors: EpochCell<Arc<Offers>>,
 }
 
 impl Drop for Handle {
@@ -279,11 +279,12 @@ impl TaskService {
     /// What the caller's thread can find wrong with a start: user code runs here, not on the
     /// committer.
     fn check(&self, task: &NewTask) -> Result<(), TaskError> {
-        let executors = self.shared().executors.snapshot();
-        let registration = executors
+        let offers = self.shared().executors.snapshot();
+        let offer = offers
             .get(&task.name)
             .ok_or_else(|| TaskError::UnknownExecutor { name: task.name.clone() })?;
-        let valid = registration.executor.validate(&task.params);
+        let executor = offer.upgrade().ok_or(TaskError::Closed)?;
+        let valid = executor.validate(&task.params);
         valid.map_err(|reason| TaskError::Refused { reason })
     }
 

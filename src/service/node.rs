@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::Shared;
 use super::allocated::{Body, TaskContext};
-use super::executor::{Executors, Registration};
+use super::executor::Registration;
 use crate::coordinator::{Coordinator, Job, Key};
 use crate::pool::Pool;
 use crate::sync::Arc;
@@ -20,7 +20,7 @@ use crate::task::{self, AllocationId, Change, NodeId, Phase, Record};
 
 pub(super) struct Node {
     id: NodeId,
-    executors: Arc<Executors>,
+    executors: BTreeMap<Arc<str>, Registration>,
     coordinator: Coordinator,
     /// Every body that is not gone, also those that are to stop.
     bodies: HashMap<AllocationId, TaskContext>,
@@ -38,7 +38,7 @@ enum Step {
 impl Node {
     pub(super) fn new(id: NodeId, pool: &Pool) -> Self {
         let coordinator = Coordinator::new(pool);
-        Self { id, executors: Arc::default(), coordinator, bodies: HashMap::new() }
+        Self { id, executors: BTreeMap::new(), coordinator, bodies: HashMap::new() }
     }
 
     /// What this node offers, as the planner of assignments wants it.
@@ -53,10 +53,10 @@ impl Node {
         if self.executors.contains_key(&registration.name) {
             return false;
         }
-        let mut executors = Executors::clone(&self.executors);
-        executors.insert(registration.name.clone(), registration);
-        self.executors = Arc::new(executors);
-        shared.executors.publish(self.executors.clone());
+        self.executors.insert(registration.name.clone(), registration);
+        let offers = self.executors.iter();
+        let offers = offers.map(|(name, it)| (name.clone(), Arc::downgrade(&it.executor)));
+        shared.executors.publish(Arc::new(offers.collect()));
         true
     }
 
@@ -100,7 +100,7 @@ impl Node {
         self.bodies.insert(record.allocation, context.clone());
         let body = Body::new(context);
         let job = Job::once(move |job| {
-            body.run(&*executor, job.defer());
+            body.run(executor, job.defer());
             Ok(())
         });
         // A coordinator that takes no more drops the body, which says that it was never begun.
