@@ -2245,7 +2245,8 @@ LANEWAY_API void laneway_task_service_release(struct laneway_task_service *servi
  * Blocks: until the service knows it.
  * In callbacks: allowed.
  * Ownership: consumes `user_data` on every path: `drop` runs once, when no function of the vtable
- * will be called any more. The caller owns `*err`.
+ * will be called any more: before a shutdown returns that left no task running. The caller owns
+ * `*err`.
  *
  * @pre `service` is a service that the caller has a reference to; `name` is UTF-8 of `name_len` bytes;
  * the functions may be called with `user_data`, at the same time, on any thread.

@@ -311,7 +311,8 @@ pub unsafe extern "C" fn laneway_task_service_release(service: *mut laneway_task
 /// Blocks: until the service knows it.
 /// In callbacks: allowed.
 /// Ownership: consumes `user_data` on every path: `drop` runs once, when no function of the vtable
-/// will be called any more. The caller owns `*err`.
+/// will be called any more: before a shutdown returns that left no task running. The caller owns
+/// `*err`.
 ///
 /// # Safety
 ///
