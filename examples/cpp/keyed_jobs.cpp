@@ -21,8 +21,8 @@ namespace {
 enum : laneway_status { line_busy = LANEWAY_EUSER - 1, no_funds = LANEWAY_EUSER - 2 };
 
 // Prints how a job ended and says whether it ended as expected.
-bool ended_as(const laneway::job &job, const char *name, laneway_outcome_kind kind, int balance,
-              int expected) {
+bool ended_as(const laneway::job &job, const char *name, laneway_outcome_kind kind,
+              const int &balance, int expected) {
   const laneway::outcome outcome = job.wait(60s).value();
   const laneway::error cause = job.cause();
   std::printf("%-6s %-12s balance %4d  %s\n", name, outcome.name(), balance,
