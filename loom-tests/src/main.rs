@@ -39,6 +39,12 @@ mod lane {
     pub(crate) mod inbox;
 }
 
+/// Layer coordinator, its lock-free file.
+#[path = "../../src/coordinator"]
+mod coordinator {
+    pub(crate) mod token_group;
+}
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

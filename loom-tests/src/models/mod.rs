@@ -4,6 +4,7 @@ mod canary;
 mod epoch_cell;
 mod inbox;
 mod promise;
+mod token;
 mod watched;
 
 use std::sync::OnceLock;
@@ -40,6 +41,14 @@ models! {
         one_of_two_fulfillers_wins,
         a_callback_sees_what_the_fulfiller_did,
         a_promise_dropped_after_its_waiters;
+    token:
+        the_waiter_sees_what_every_finisher_did,
+        the_first_of_two_failures_is_kept,
+        a_failure_seen_early_is_whole,
+        a_success_seen_early_shows_the_work,
+        one_of_two_finishers_wins,
+        tokens_are_taken_on_two_threads_while_one_ends,
+        a_group_is_given_up_while_a_token_ends;
 }
 
 static CURRENT: OnceLock<&'static str> = OnceLock::new();
