@@ -133,8 +133,10 @@ impl<J: Turn> Lane<J> {
     ) -> After<J> {
         debug_assert!(matches!(self.place, Place::Out(_)), "a lane has one visit");
         self.head = visit.lane.serial;
-        let behind = self.marks.extract_if(.., |(through, _)| *through < self.head);
-        passed.extend(behind.map(|(_, gate)| gate));
+        if !self.marks.is_empty() {
+            let behind = self.marks.extract_if(.., |(through, _)| *through < self.head);
+            passed.extend(behind.map(|(_, gate)| gate));
+        }
         self.merge(&mut visit);
         let waiting = stop == Stop::Waiting && self.woken < self.head;
         self.decide(visit, waiting, now)

@@ -25,10 +25,10 @@ use super::visit::LaneVisit;
 use crate::sync::Arc;
 
 /// Visits that are kept for the next lanes.
-const SPARES_MAX: usize = 32;
+const SPARES_MAX: usize = 8;
 
 /// A map with room for not much more than this many lanes keeps its memory.
-const LANES_KEPT: usize = 16;
+const LANES_KEPT: usize = 8;
 
 /// As many visits as one batch can hold without being told to close.
 const BATCH_KEPT: usize = 256;

@@ -31,7 +31,9 @@ impl Turn for Script {
     }
     fn end(self) {
         self.log.add(&self.name);
-        self.at_end.map_or((), |at_end| at_end());
+        if let Some(at_end) = self.at_end {
+            at_end();
+        }
     }
     fn abandon(self, why: Abandon) {
         self.log.add(&format!("{} {why:?}", self.name));

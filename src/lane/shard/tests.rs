@@ -51,8 +51,9 @@ fn a_shard_with_many_messages_goes_to_the_back_of_the_queue() {
     let config = PoolConfig { workers: 1, ..PoolConfig::default() };
     let pool = Pool::with_config(config).expect("threads start");
     let (go, gate) = channel::<()>();
-    let stopped = move || gate.recv_timeout(LONG).map_or((), |()| ());
-    pool.post(Work::once(stopped));
+    pool.post(Work::once(move || {
+        let _ = gate.recv_timeout(LONG);
+    }));
     let [busy, other] = [(); 2].map(|()| Arc::new(Shard::new(pool.clone())));
     let seed = std::hash::RandomState::new();
     let (ran, runs) = channel();
