@@ -125,7 +125,7 @@ check_programs() {
     local source name
     local -a native
     read -ra native <ffi/abi/native-libs.txt
-    for source in ffi/tests/c/*.c examples/c/*.c examples/cpp/*.cpp; do
+    for source in ffi/tests/c/*.c ffi/tests/cpp/*.cpp examples/c/*.c examples/cpp/*.cpp; do
         name=$(basename "$source")
         step "$source: static, shared, valgrind, sanitizers"
         compile "$name-static" "$source" "$work/lib/liblaneway.a" "${native[@]}"
@@ -137,10 +137,24 @@ check_programs() {
         run "$name (valgrind)" "${VALGRIND[@]}" "$work/bin/$name-shared"
         run "$name (sanitizers)" "$work/bin/$name-asan"
     done
-    step "examples/cpp without exceptions"
-    compile no-exceptions examples/cpp/keyed_jobs.cpp -fno-exceptions -fno-rtti \
-        -L"$work/lib" -llaneway -Wl,-rpath,"$work/lib"
-    run "keyed_jobs.cpp (no exceptions)" "$work/bin/no-exceptions"
+    for source in ffi/tests/cpp/*.cpp examples/cpp/*.cpp; do
+        name=$(basename "$source")
+        step "$source: without exceptions"
+        compile "$name-bare" "$source" -fno-exceptions -fno-rtti \
+            -L"$work/lib" -llaneway -Wl,-rpath,"$work/lib"
+        run "$name (without exceptions)" "$work/bin/$name-bare"
+    done
+}
+
+# An exception that leaves a callback ends the process; it does not pass through the library.
+check_exceptions_stop() {
+    step "an exception that leaves a callback aborts"
+    compile exception ffi/tests/aborts/exception.cpp -L"$work/lib" -llaneway \
+        -Wl,-rpath,"$work/lib"
+    local status=0
+    "${LIMIT[@]}" "$work/bin/exception" >"$work/said" 2>&1 || status=$?
+    [ $status -eq 134 ] || fail "expected an abort, got status $status"
+    grep -q 'foreign exception' "$work/said" || fail "the abort does not say why"
 }
 
 # A program that sees the header and the shared library, and nothing else of this repository.
@@ -171,6 +185,7 @@ check_dynamic_section
 check_static_libraries
 check_syntax
 check_programs
+check_exceptions_stop
 check_alone
 check_python
 echo "c: all checks passed"
