@@ -171,6 +171,106 @@ fn the_next_of_a_lane_waits_until_a_removed_body_is_gone() {
 }
 
 #[test]
+fn an_id_that_is_used_again_waits_until_its_first_body_is_gone() {
+    let pool = pool();
+    let tasks = open(&pool, MemoryStore::new());
+    let bodies = handed_over(&tasks, "long");
+    let task = |lane: u8| NewTask::new("a", "long").lane([lane]);
+    tasks.start(task(1)).wait().expect("accepted");
+    let first = bodies.recv_timeout(LONG).expect("it begins");
+    tasks.remove("a").wait().expect("there");
+    assert!(tasks.start(task(2)).wait().expect("another request").created);
+    tasks.remove("a").wait().expect("there");
+    assert!(tasks.start(task(3)).wait().expect("another request").created);
+    assert!(bodies.try_recv().is_err(), "the first is still inside");
+    drop(first);
+    let last = bodies.recv_timeout(LONG).expect("the last one begins");
+    assert_eq!(last.record().lane.as_deref(), Some(&[3][..]));
+    last.complete([]).wait().expect("its run");
+    assert!(bodies.try_recv().is_err(), "the one between was removed before it began");
+}
+
+#[test]
+fn a_run_that_is_handed_back_counts_no_failure() {
+    let pool = pool();
+    let store = MemoryStore::new();
+    let first = open(&pool, store.clone());
+    let bodies = handed_over(&first, "long");
+    first
+        .register("sync", |task: &TaskContext| {
+            Ok(if task.is_cancelled() { Progress::Done([].into()) } else { Progress::HandedBack })
+        })
+        .expect("a new name");
+    first.start(NewTask::new("a", "long")).wait().expect("accepted");
+    let body = bodies.recv_timeout(LONG).expect("it begins");
+    body.hand_back().wait().expect("its run");
+    let again = bodies.recv_timeout(LONG).expect("it begins again");
+    assert_eq!(again.record().attempts, Default::default());
+
+    // At a shutdown every body is told; what it hands back is nobody's.
+    let (told, hears) = mpsc::channel();
+    again.on_cancel(move || told.send(()).expect("the test listens"));
+    let ending = pool.submit({
+        let first = first.clone();
+        move || first.shutdown(LONG)
+    });
+    hears.recv_timeout(LONG).expect("told to stop");
+    again.hand_back().wait().expect("its run");
+    assert_eq!(ending.wait().expect("no panic"), 0);
+    let second = open(&pool, store);
+    assert_eq!(second.get("a").expect("there").phase, Phase::Unassigned { not_before: None });
+}
+
+#[test]
+fn a_task_that_is_cancelled_before_its_turn_never_begins() {
+    let pool = pool();
+    let tasks = open(&pool, MemoryStore::new());
+    let bodies = handed_over(&tasks, "long");
+    for id in ["a", "b"] {
+        tasks.start(NewTask::new(id, "long").lane(*b"k")).wait().expect("accepted");
+    }
+    let first = bodies.recv_timeout(LONG).expect("a begins");
+    tasks.remove("a").wait().expect("there");
+    // Assigned, but the lane is not free yet.
+    tasks.cancel("b", LONG).wait().expect("there");
+    let end = tasks.end_of("b");
+    drop(first);
+    assert_eq!(end.wait().expect("it ends").outcome, Outcome::Cancelled);
+    assert!(bodies.try_recv().is_err(), "it never began");
+}
+
+#[test]
+fn an_executor_may_hold_a_handle_of_its_service() {
+    let pool = pool();
+    let tasks = open(&pool, MemoryStore::new());
+    let inner = tasks.clone();
+    tasks
+        .register("parent", move |task: &TaskContext| {
+            let child = NewTask::new(format!("{}-child", task.id()), "parent").params([1]);
+            if task.params().is_empty() {
+                drop(inner.start(child));
+            }
+            Ok(Progress::Done([].into()))
+        })
+        .expect("a new name");
+    tasks.start(NewTask::new("a", "parent")).wait().expect("accepted");
+    tasks.end_of("a").wait().expect("it ends");
+    assert_eq!(tasks.end_of("a-child").wait().expect("it ends").outcome, Outcome::Completed);
+    let weak = Arc::new(());
+    let held = weak.clone();
+    tasks
+        .register("holder", move |_: &TaskContext| {
+            let _held = &held;
+            Ok(Progress::Deferred)
+        })
+        .expect("a new name");
+    assert_eq!(tasks.shutdown(LONG), 0);
+    drop(tasks);
+    pool.wait_quiescent(LONG).expect("it comes to rest");
+    assert_eq!(Arc::strong_count(&weak), 1, "nothing of the service is left");
+}
+
+#[test]
 fn a_failing_task_is_tried_again_and_then_parked_with_its_error() {
     let pool = pool();
     let tasks = open(&pool, MemoryStore::new());

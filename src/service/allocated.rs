@@ -128,8 +128,8 @@ impl TaskContext {
         let _ = self.core.cancelled.fulfil(());
     }
 
-    /// Sends the end of this run; refused if it was reported before.
-    fn report(&self, end: Result<Bytes, Failure>) -> Pending<()> {
+    /// Sends how this run stopped; refused if it was reported before.
+    fn report(&self, stop: Stop) -> Pending<()> {
         let core = &self.core;
         // Relaxed: only decides who is first; the mailbox orders what is sent.
         if core.reported.swap(true, Ordering::Relaxed) {
@@ -137,12 +137,20 @@ impl TaskContext {
             return Pending::failed(&core.shared.pool, TaskError::Rejected(rejection));
         }
         let (id, allocation) = (self.id().clone(), self.allocation());
-        let command = match end {
-            Ok(result) => Command::Complete { id, allocation, result },
-            Err(failure) => Command::Fail { id, allocation, failure },
+        let command = match stop {
+            Stop::Complete(result) => Command::Complete { id, allocation, result },
+            Stop::Fail(failure) => Command::Fail { id, allocation, failure },
+            Stop::HandBack => Command::Unassign { id, allocation },
         };
         core.shared.ask(command, |_| ())
     }
+}
+
+/// How a run stops.
+enum Stop {
+    Complete(Bytes),
+    Fail(Failure),
+    HandBack,
 }
 
 impl fmt::Debug for TaskContext {
@@ -173,7 +181,7 @@ impl Completion {
     /// Through the [`Pending`]: [`Rejection::Fenced`] if the task was no longer this run's,
     /// [`TaskError::Store`], [`TaskError::Closed`].
     pub fn complete(self, result: impl Into<Bytes>) -> Pending<()> {
-        self.end(Ok(result.into()))
+        self.stop(Stop::Complete(result.into()))
     }
 
     /// The run has failed; the task's policy decides what follows.
@@ -181,12 +189,21 @@ impl Completion {
     /// # Errors
     /// As [`complete`](Self::complete).
     pub fn fail(self, failure: Failure) -> Pending<()> {
-        self.end(Err(failure))
+        self.stop(Stop::Fail(failure))
     }
 
-    fn end(self, end: Result<Bytes, Failure>) -> Pending<()> {
+    /// The run stops without an end: the task waits to be assigned again, and no failure is counted.
+    /// If it was asked to cancel, it has ended as cancelled.
+    ///
+    /// # Errors
+    /// As [`complete`](Self::complete).
+    pub fn hand_back(self) -> Pending<()> {
+        self.stop(Stop::HandBack)
+    }
+
+    fn stop(self, stop: Stop) -> Pending<()> {
         let Self { context, body } = self;
-        let pending = context.report(end);
+        let pending = context.report(stop);
         drop(body); // The report is on its way: the lane may go on.
         pending
     }
@@ -226,21 +243,27 @@ impl Body {
         // Relaxed: read in the drop of the last hold, which the `Arc` orders after this.
         core.begun.store(true, Ordering::Relaxed);
         let body = Arc::new(self);
+        if core.cancelled.is_done() {
+            // Told to stop before it began.
+            drop(executor);
+            return drop(body.context.report(Stop::HandBack));
+        }
         *core.spare.lock() = Some(body.clone());
         let progress = unwind::halt(|| executor.start(&body.context));
         // Before the body: once no body is left, none holds the executor.
         drop(executor);
         let untaken = core.spare.lock().take().is_some();
-        let end = match progress {
-            Ok(Ok(Progress::Done(result))) => Ok(result),
+        let stop = match progress {
+            Ok(Ok(Progress::Done(result))) => Stop::Complete(result),
+            Ok(Ok(Progress::HandedBack)) => Stop::HandBack,
             Ok(Ok(Progress::Deferred)) if untaken => {
-                Err(Failure::run("deferred, but took no completion"))
+                Stop::Fail(Failure::run("deferred, but took no completion"))
             }
             Ok(Ok(Progress::Deferred)) => return,
-            Ok(Err(failure)) => Err(failure),
-            Err(payload) => Err(Failure::run(format!("panicked: {}", panic_text(&payload)))),
+            Ok(Err(failure)) => Stop::Fail(failure),
+            Err(payload) => Stop::Fail(Failure::run(panic_text(&payload))),
         };
-        drop(body.context.report(end));
+        drop(body.context.report(stop));
     }
 }
 
@@ -251,7 +274,7 @@ impl Drop for Body {
         let begun = core.begun.load(Ordering::Relaxed);
         // Relaxed: as above.
         if begun && !core.reported.load(Ordering::Relaxed) {
-            drop(self.context.report(Err(Failure::run("ended without a report"))));
+            drop(self.context.report(Stop::Fail(Failure::run("ended without a report"))));
         }
         core.shared.mailbox.send(Request::Left { allocation: self.context.allocation(), begun });
         if let Some(turn) = self.turn.take() {
@@ -260,12 +283,10 @@ impl Drop for Body {
     }
 }
 
-fn panic_text(payload: &unwind::Payload) -> &str {
-    if let Some(text) = payload.downcast_ref::<&str>() {
-        text
-    } else if let Some(text) = payload.downcast_ref::<String>() {
-        text
-    } else {
-        "a value that is no text"
-    }
+fn panic_text(payload: &unwind::Payload) -> String {
+    let text = match payload.downcast_ref::<String>() {
+        Some(text) => text,
+        None => payload.downcast_ref::<&str>().copied().unwrap_or("with a value that is no text"),
+    };
+    format!("panicked: {text}")
 }

@@ -1,13 +1,14 @@
 //! The committer: the thread that owns the store and the only one that makes new states.
 //!
 //! ```text
-//!   collect ──► fold ──► commit ──► publish ──► answer ──► reconcile ──► collect …
+//!   collect ──► fold ──► commit ──► publish ──► stop ──► answer ──► begin ──► collect …
 //!   (bounded)   (pure)     │ conflict: load, fold again
 //!                          └ any other failure: the whole batch fails, and everything after it
 //! ```
 //!
-//! Invariants: an answer of a batch is sent only after the batch's commit and publication; a body
-//! is begun only after the commit that assigned it; the published state is never ahead of the store.
+//! Invariants: an answer of a batch is sent only after the batch's commit and publication, and after
+//! the bodies that it concerns were told to stop; a body is begun only after the commit that assigned
+//! it; the published state is never ahead of the store.
 //! After a failed commit nothing more is written: what is on the disk is unknown until the store is
 //! opened anew.
 
@@ -20,7 +21,7 @@ use super::config::{Assignment, TaskConfig};
 use super::error::TaskError;
 use super::mailbox::{Mailbox, Request};
 use super::node::Node;
-use super::pending::{Reply, Sender, answer};
+use super::pending::{Reply, Sender};
 use crate::base::clock::Clock;
 use crate::base::epoch_cell::EpochCell;
 use crate::base::promise::Promise;
@@ -106,6 +107,7 @@ impl Committer {
         std::thread::Builder::new()
             .name("laneway-store".into())
             .spawn(move || {
+                let _last = Last(committer.shared.clone());
                 committer.shared.mailbox.adopt();
                 let first = tell.fulfil(());
                 debug_assert!(first.is_ok(), "one thread adopts the mailbox");
@@ -152,7 +154,7 @@ impl Committer {
                     if self.node.register(registration, &self.shared) {
                         batch.registered.push(reply);
                     } else {
-                        answer(&reply, Err(TaskError::AlreadyRegistered { name }));
+                        reply.answer(Err(TaskError::AlreadyRegistered { name }));
                     }
                 }
                 Request::Assignment(assignment) => {
@@ -160,7 +162,7 @@ impl Committer {
                     self.replan = true;
                 }
                 Request::Left { allocation, begun } => {
-                    self.node.left(allocation);
+                    self.node.left(allocation, &self.shared);
                     if !begun {
                         // The pool runs nothing any more: assigning again would lead here again.
                         self.config.assignment = Assignment::None;
@@ -169,9 +171,7 @@ impl Committer {
                 Request::Shutdown { deadline, reply } => {
                     self.config.assignment = Assignment::None;
                     self.node.stop_all();
-                    if let Some((_, earlier)) = self.ending.replace((deadline, reply)) {
-                        answer(&earlier, Err(TaskError::Closed));
-                    }
+                    self.ending = Some((deadline, reply));
                 }
             }
         }
@@ -189,17 +189,18 @@ impl Committer {
             self.state = Arc::new(folded.state);
             self.shared.snapshot.publish(self.state.clone());
         }
-        self.replan = folded.replan;
-        for (reply, result) in batch.replies.iter().zip(folded.answers) {
-            answer(reply, result.map(Reply::Answer).map_err(TaskError::Rejected));
-        }
-        for reply in &batch.registered {
-            answer(reply, Ok(Reply::Registered));
-        }
-        self.tell_waiters(batch.waits, folded.ended);
         // Against what this node saw last, which after a conflict is older than what was folded on.
         let seen = task::diff(&before, &self.state);
-        self.node.reconcile(&seen.records, &self.shared);
+        let begins = self.node.stop_changed(seen.records);
+        self.replan = folded.replan;
+        for (reply, result) in batch.replies.into_iter().zip(folded.answers) {
+            reply.answer(result.map(Reply::Answer).map_err(TaskError::Rejected));
+        }
+        for reply in batch.registered {
+            reply.answer(Ok(Reply::Registered));
+        }
+        self.tell_waiters(batch.waits, folded.ended);
+        self.node.begin_all(begins, &self.shared);
     }
 
     /// Folds `commands` and makes the result durable; nothing is visible yet.
@@ -261,13 +262,10 @@ impl Committer {
     fn fail(&mut self, batch: Batch, error: TaskError) {
         self.failed = Some(error.clone());
         self.replan = false;
-        for reply in batch.replies.iter().chain(&batch.registered) {
-            answer(reply, Err(error.clone()));
-        }
         let waits = batch.waits.into_iter().map(|(_, reply)| reply);
         let earlier = mem::take(&mut self.waiting).into_values().flatten();
-        for reply in waits.chain(earlier) {
-            answer(&reply, Err(error.clone()));
+        for reply in batch.replies.into_iter().chain(batch.registered).chain(waits).chain(earlier) {
+            reply.answer(Err(error.clone()));
         }
     }
 
@@ -277,7 +275,7 @@ impl Committer {
         for (id, reply) in waits {
             let others = self.waiting.entry(id).or_default();
             // Who dropped the pending answer waits no more.
-            others.retain(|other| Arc::strong_count(other) > 1);
+            others.retain(Sender::is_wanted);
             others.push(reply);
         }
         for ended in ended {
@@ -292,7 +290,7 @@ impl Committer {
 
     fn tell(&mut self, id: &TaskId, end: &Result<Ended, Rejection>) {
         for reply in self.waiting.remove(id).into_iter().flatten() {
-            answer(&reply, end.clone().map(Reply::Ended).map_err(TaskError::Rejected));
+            reply.answer(end.clone().map(Reply::Ended).map_err(TaskError::Rejected));
         }
     }
 
@@ -320,19 +318,26 @@ impl Committer {
     }
 
     fn end(self) {
-        let Self { shared, store, node, waiting, ending, .. } = self;
+        let Self { shared, store, mut node, waiting, ending, .. } = self;
         node.stop_all();
-        drop(store);
-        shared.mailbox.end();
-        for reply in waiting.into_values().flatten() {
-            answer(&reply, Err(TaskError::Closed));
-        }
         let left = node.running();
         // The executors go first: whoever waits for the end may free what they use.
-        drop(node);
+        drop((node, store));
+        // What came too late is refused before the shutdown is answered.
+        shared.mailbox.end();
+        drop(waiting);
         if let Some((_, reply)) = ending {
-            answer(&reply, Ok(Reply::Left(left)));
+            reply.answer(Ok(Reply::Left(left)));
         }
+    }
+}
+
+/// Refuses what nobody will take any more, also if the committer panicked.
+struct Last(Arc<Shared>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.0.mailbox.end();
     }
 }
 

@@ -32,9 +32,10 @@ pub trait Executor: Send + Sync + 'static {
         Ok(())
     }
 
-    /// How many of its tasks may run at once on this node. Asked once, when it is registered.
+    /// How many of its tasks may run at once on this node. Asked once, when it is registered; 65 536
+    /// unless said otherwise. The others wait, unassigned.
     fn room(&self) -> usize {
-        usize::MAX
+        64 * 1024
     }
 }
 
@@ -54,6 +55,9 @@ pub enum Progress {
     Done(Bytes),
     /// A [`Completion`](super::Completion) will tell. If none was taken, the attempt has failed.
     Deferred,
+    /// The run stops without an end, say because it was told to: see
+    /// [`Completion::hand_back`](super::Completion::hand_back).
+    HandedBack,
 }
 
 /// The executors that a start is checked against, by name.

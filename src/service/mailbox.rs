@@ -15,7 +15,7 @@ use std::time::Instant;
 use super::config::Assignment;
 use super::error::TaskError;
 use super::executor::Registration;
-use super::pending::{Sender, answer};
+use super::pending::Sender;
 use crate::sync::deque::{Injector, Steal};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, Parker, fence};
 use crate::task::{AllocationId, Command, TaskId};
@@ -34,20 +34,6 @@ pub(super) enum Request {
     Left { allocation: AllocationId, begun: bool },
     /// End in order.
     Shutdown { deadline: Instant, reply: Sender },
-}
-
-impl Request {
-    /// Answers that the service has ended.
-    fn refuse(self) {
-        let (Self::Apply { reply, .. }
-        | Self::EndOf { reply, .. }
-        | Self::Register { reply, .. }
-        | Self::Shutdown { reply, .. }) = self
-        else {
-            return;
-        };
-        answer(&reply, Err(TaskError::Closed));
-    }
 }
 
 pub(super) struct Mailbox {
@@ -119,9 +105,10 @@ impl Mailbox {
         self.refuse_all();
     }
 
+    /// Drops what is in the queue, which answers that the service has ended.
     fn refuse_all(&self) {
         while let Some(request) = self.take() {
-            request.refuse();
+            drop(request);
         }
     }
 

@@ -47,7 +47,6 @@ pub use pending::Pending;
 use std::time::Duration;
 
 use crate::base::epoch_cell::EpochCell;
-use crate::base::promise::Promise;
 use crate::pool::Pool;
 use crate::store::Store;
 use crate::sync::Arc;
@@ -57,7 +56,7 @@ use crate::task::{Answer, Command, Ended, NewTask, Record, Started, State, TaskI
 use committer::Committer;
 use executor::{Offers, Registration};
 use mailbox::{Mailbox, Request};
-use pending::Reply;
+use pending::{Reply, request};
 
 /// Persistent tasks on one node: a handle. Clones are handles of the same service.
 ///
@@ -138,10 +137,10 @@ impl TaskService {
     /// # Errors
     /// [`TaskError::AlreadyRegistered`]; [`TaskError::Closed`]; [`TaskError::Store`].
     pub fn register(&self, name: &str, executor: impl Executor) -> Result<(), TaskError> {
-        let promise = Arc::new(Promise::new());
         let registration = Registration::new(name, executor);
-        self.shared().mailbox.send(Request::Register { registration, reply: promise.clone() });
-        pending(&self.shared().pool, promise, |_| ()).wait()
+        let (reply, pending) = request(&self.shared().pool, |_| ());
+        self.shared().mailbox.send(Request::Register { registration, reply });
+        pending.wait()
     }
 
     /// Starts a task. The answer means that its record is durable; a repeated start with the same
@@ -177,13 +176,12 @@ impl TaskService {
     /// id; [`TaskError::Closed`] if the service ends first; [`TaskError::WouldDeadlock`] from
     /// `wait` on the only free worker of the pool.
     pub fn end_of(&self, id: impl Into<TaskId>) -> Pending<Ended> {
-        let promise = Arc::new(Promise::new());
-        self.shared().mailbox.send(Request::EndOf { id: id.into(), reply: promise.clone() });
-        let read = |reply: &Reply| match reply {
+        let (reply, pending) = request(&self.shared().pool, |reply| match reply {
             Reply::Ended(ended) => ended.clone(),
             other => unreachable!("an end is answered by Ended, not {other:?}"),
-        };
-        pending(&self.shared().pool, promise, read).by_pool()
+        });
+        self.shared().mailbox.send(Request::EndOf { id: id.into(), reply });
+        pending.by_pool()
     }
 
     /// Removes a task's record, in whatever phase it is. If it runs, its executor is told to stop;
@@ -262,14 +260,13 @@ impl TaskService {
     /// returned gets [`TaskError::Closed`], and the store can be opened again.
     pub fn shutdown(&self, deadline: Duration) -> usize {
         let deadline = self.shared().pool.clock().after(deadline);
-        let promise = Arc::new(Promise::new());
-        self.shared().mailbox.send(Request::Shutdown { deadline, reply: promise.clone() });
-        let left = |reply: &Reply| match reply {
+        let (reply, pending) = request(&self.shared().pool, |reply| match reply {
             Reply::Left(count) => *count,
             other => unreachable!("a shutdown is answered by a count, not {other:?}"),
-        };
+        });
+        self.shared().mailbox.send(Request::Shutdown { deadline, reply });
         // A second shutdown finds the service closed: nothing runs under it.
-        pending(&self.shared().pool, promise, left).wait().unwrap_or(0)
+        pending.wait().unwrap_or(0)
     }
 
     fn shared(&self) -> &Arc<Shared> {
@@ -303,10 +300,8 @@ impl TaskService {
 impl Shared {
     /// Sends `command` to the committer.
     fn ask<T>(&self, command: Command, read: fn(&Reply) -> T) -> Pending<T> {
-        let promise = Arc::new(Promise::new());
-        self.mailbox.send(Request::Apply { command, reply: promise.clone() });
-        pending(&self.pool, promise, read)
+        let (reply, pending) = request(&self.pool, read);
+        self.mailbox.send(Request::Apply { command, reply });
+        pending
     }
 }
-
-use pending::pending;

@@ -4,11 +4,12 @@
 //! change is one `match` over the allocation that was here before and the one that is here now.
 //! Bodies that should stop are told before any is begun, and a body waits in the lane of its task
 //! until the one before it is gone, so two bodies of one lane never run side by side here, also if
-//! the first was removed while it ran.
+//! the first was removed while it ran. A task whose id was used by one that is not gone yet is held
+//! until it is.
 //!
 //! Owned by the committer; holds no lock, runs no user code.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Shared;
 use super::allocated::{Body, TaskContext};
@@ -16,7 +17,7 @@ use super::executor::Registration;
 use crate::coordinator::{Coordinator, Job, Key};
 use crate::pool::Pool;
 use crate::sync::Arc;
-use crate::task::{self, AllocationId, Change, NodeId, Phase, Record};
+use crate::task::{self, AllocationId, Change, NodeId, Phase, Record, TaskId};
 
 pub(super) struct Node {
     id: NodeId,
@@ -24,6 +25,12 @@ pub(super) struct Node {
     coordinator: Coordinator,
     /// Every body that is not gone, also those that are to stop.
     bodies: HashMap<AllocationId, TaskContext>,
+    /// The tasks of these bodies: each has one at most.
+    present: HashSet<TaskId>,
+    /// Tasks to begin when the body before them is gone.
+    held: HashMap<TaskId, Arc<Record>>,
+    /// Nothing new is to begin.
+    closing: bool,
 }
 
 /// What one change of one record asks of this node.
@@ -38,7 +45,15 @@ enum Step {
 impl Node {
     pub(super) fn new(id: NodeId, pool: &Pool) -> Self {
         let coordinator = Coordinator::new(pool);
-        Self { id, executors: BTreeMap::new(), coordinator, bodies: HashMap::new() }
+        Self {
+            id,
+            executors: BTreeMap::new(),
+            coordinator,
+            bodies: HashMap::new(),
+            present: HashSet::new(),
+            held: HashMap::new(),
+            closing: false,
+        }
     }
 
     /// What this node offers, as the planner of assignments wants it.
@@ -60,19 +75,25 @@ impl Node {
         true
     }
 
-    /// Does what `changes` ask for.
-    pub(super) fn reconcile(&mut self, changes: &[Change<Record>], shared: &Arc<Shared>) {
-        let steps: Vec<(Step, &Change<Record>)> =
-            changes.iter().filter_map(|change| Some((self.decide(change)?, change))).collect();
-        for (step, _) in &steps {
-            if let Step::Stop(allocation) | Step::Restart(allocation) = step {
-                self.stop(*allocation);
+    /// Stops what `changes` say is to stop; answers what is to begin.
+    pub(super) fn stop_changed(&mut self, changes: Vec<Change<Record>>) -> Vec<Arc<Record>> {
+        let mut begins = Vec::new();
+        for change in changes {
+            let step = self.decide(&change);
+            if let Some(Step::Stop(allocation) | Step::Restart(allocation)) = step {
+                self.stop(allocation, &change);
+            }
+            if let Some(Step::Begin | Step::Restart(_)) = step {
+                begins.extend(change.after);
             }
         }
-        for (step, change) in steps {
-            if let (Step::Begin | Step::Restart(_), Some(record)) = (step, &change.after) {
-                self.begin(record, shared);
-            }
+        begins
+    }
+
+    /// Begins a body for each of `records`.
+    pub(super) fn begin_all(&mut self, records: Vec<Arc<Record>>, shared: &Arc<Shared>) {
+        for record in records {
+            self.begin(&record, shared);
         }
     }
 
@@ -94,10 +115,18 @@ impl Node {
     }
 
     fn begin(&mut self, record: &Arc<Record>, shared: &Arc<Shared>) {
+        if self.present.contains(&record.id) {
+            self.held.insert(record.id.clone(), record.clone());
+            return;
+        }
+        self.present.insert(record.id.clone());
         let registration = self.executors.get(&record.name);
         let executor = registration.expect("only what is offered is assigned").executor.clone();
         let context = TaskContext::new(shared.clone(), record.clone());
         self.bodies.insert(record.allocation, context.clone());
+        if self.closing || is_cancelling(record) {
+            context.cancel();
+        }
         let body = Body::new(context);
         let job = Job::once(move |job| {
             body.run(executor, job.defer());
@@ -107,22 +136,36 @@ impl Node {
         let _ = self.coordinator.submit_detached(lane_of(record), job);
     }
 
-    fn stop(&self, allocation: AllocationId) {
+    /// Tells the body of `allocation` to stop, or corrects what is held in its place.
+    fn stop(&mut self, allocation: AllocationId, change: &Change<Record>) {
         if let Some(body) = self.bodies.get(&allocation) {
-            body.cancel();
+            return body.cancel();
+        }
+        let still_here = |record: &&Arc<Record>| {
+            record.assigned_to().is_some_and(|(_, current)| current == allocation)
+        };
+        if let Some(record) = change.after.as_ref().filter(still_here) {
+            self.held.insert(record.id.clone(), record.clone());
+        } else if let Some(record) = &change.before {
+            self.held.remove(&record.id);
         }
     }
 
-    /// Tells every body to stop.
-    pub(super) fn stop_all(&self) {
+    /// Tells every body to stop, also those that are still to begin.
+    pub(super) fn stop_all(&mut self) {
+        self.closing = true;
         for body in self.bodies.values() {
             body.cancel();
         }
     }
 
-    /// The body of `allocation` is gone.
-    pub(super) fn left(&mut self, allocation: AllocationId) {
-        self.bodies.remove(&allocation);
+    /// The body of `allocation` is gone: what was held behind it begins.
+    pub(super) fn left(&mut self, allocation: AllocationId, shared: &Arc<Shared>) {
+        let Some(body) = self.bodies.remove(&allocation) else { return };
+        self.present.remove(body.id());
+        if let Some(record) = self.held.remove(body.id()) {
+            self.begin(&record, shared);
+        }
     }
 
     /// How many bodies are not gone.

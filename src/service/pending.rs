@@ -25,13 +25,28 @@ pub(super) enum Reply {
     Registered,
 }
 
-/// Where a reply goes.
-pub(super) type Sender = Arc<Promise<Result<Reply, TaskError>>>;
+/// Where a reply goes. Dropped without one, it says that the service has ended: whoever waits is
+/// always answered.
+pub(super) struct Sender(Arc<Promise<Result<Reply, TaskError>>>);
 
-/// Sends the one answer to a request.
-pub(super) fn answer(reply: &Sender, answer: Result<Reply, TaskError>) {
-    let first = reply.fulfil(answer);
-    debug_assert!(first.is_ok(), "a request is answered once");
+impl Sender {
+    /// Sends the answer.
+    pub(super) fn answer(self, answer: Result<Reply, TaskError>) {
+        let first = self.0.fulfil(answer);
+        debug_assert!(first.is_ok(), "a request is answered once");
+    }
+
+    /// Whether somebody still waits for it, or may come to.
+    pub(super) fn is_wanted(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        // Refused if it was answered.
+        let _ = self.0.fulfil(Err(TaskError::Closed));
+    }
 }
 
 /// An answer of the task service that is sent after its commit. Wait for it, poll it, have it
@@ -39,24 +54,32 @@ pub(super) fn answer(reply: &Sender, answer: Result<Reply, TaskError>) {
 #[must_use = "a request is only known to be durable once its answer is there"]
 pub struct Pending<T> {
     pool: Pool,
-    promise: Sender,
+    promise: Arc<Promise<Result<Reply, TaskError>>>,
     read: fn(&Reply) -> T,
     /// Whether the answer takes work of the pool.
     by_pool: bool,
     place: Registration,
 }
 
-/// The answer to come on `promise`, as `read` makes it out.
-pub(super) fn pending<T>(pool: &Pool, promise: Sender, read: fn(&Reply) -> T) -> Pending<T> {
-    Pending { pool: pool.clone(), promise, read, by_pool: false, place: Registration::default() }
+/// Both sides of one answer, which `read` makes out of the reply.
+pub(super) fn request<T>(pool: &Pool, read: fn(&Reply) -> T) -> (Sender, Pending<T>) {
+    let promise = Arc::new(Promise::new());
+    let pending = Pending {
+        pool: pool.clone(),
+        promise: promise.clone(),
+        read,
+        by_pool: false,
+        place: Registration::default(),
+    };
+    (Sender(promise), pending)
 }
 
 impl<T> Pending<T> {
     /// An answer that is there already.
     pub(super) fn failed(pool: &Pool, error: TaskError) -> Self {
-        let promise = Arc::new(Promise::new());
-        answer(&promise, Err(error));
-        pending(pool, promise, |_| unreachable!("an error is not read"))
+        let (sender, pending) = request(pool, |_| unreachable!("an error is not read"));
+        sender.answer(Err(error));
+        pending
     }
 
     /// Marks that the answer takes work of the pool: waiting for it on the last free worker would
@@ -121,7 +144,10 @@ impl<T> Pending<T> {
     }
 }
 
-fn answer_of<T>(promise: &Sender, read: fn(&Reply) -> T) -> Result<T, TaskError> {
+fn answer_of<T>(
+    promise: &Promise<Result<Reply, TaskError>>,
+    read: fn(&Reply) -> T,
+) -> Result<T, TaskError> {
     promise.get().expect("the promise is fulfilled").as_ref().map(read).map_err(Clone::clone)
 }
 

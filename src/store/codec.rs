@@ -349,3 +349,6 @@ impl<'a> Reader<'a> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed("length")) }
     }
 }
+
+#[cfg(test)]
+mod tests;
