@@ -54,11 +54,12 @@ pub(crate) fn run(
                 return Ok(finished(errand, outputs, judge(errand, end)));
             }
             Found::Alive(watch) => {
-                if !told {
-                    began(Began::Before);
-                    told = true;
-                }
-                stopped |= wait(watch, stop).map_err(KeeperError::Process)?;
+                let tell = || {
+                    if !std::mem::replace(&mut told, true) {
+                        began(Began::Before);
+                    }
+                };
+                stopped |= wait(watch, stop, tell).map_err(KeeperError::Process)?;
             }
             Found::Gone if mine || superseded => {
                 let message = "its keeper was killed".to_owned();
@@ -68,8 +69,11 @@ pub(crate) fn run(
                 Ok(watch) => {
                     began(Began::Now { pid: None });
                     (told, mine) = (true, true);
-                    stopped |= wait(watch, stop).map_err(KeeperError::Process)?;
+                    stopped |= wait(watch, stop, || ()).map_err(KeeperError::Process)?;
                 }
+                // A keeper that another thread is just starting holds a copy of every lock until its
+                // exec: look again.
+                Err(Refused::ByKeeper(KeeperError::Busy)) => continue,
                 Err(Refused::ByKeeper(KeeperError::Spawn(error)) | Refused::Output(error)) => {
                     return Ok(Finished::not_started(error));
                 }
@@ -96,13 +100,15 @@ fn start(errand: Errand<'_>, outputs: &Outputs, dir: &Path) -> Result<Watch, Ref
     keeper::spawn(dir, order).map_err(Refused::ByKeeper)
 }
 
-/// Waits until the keeper has ended; true if it was because of the stop.
-fn wait(mut watch: Watch, stop: &Stop) -> std::io::Result<bool> {
+/// Waits until the keeper has ended; true if it was because of the stop. Calls `tell` once it is
+/// known that there is a keeper at all.
+fn wait(mut watch: Watch, stop: &Stop, tell: impl FnOnce()) -> std::io::Result<bool> {
     while watch.pidfd().is_none() {
         if watch.wait(Some(STARTING_LOOK))? {
             return Ok(false);
         }
     }
+    tell();
     let end = watch.pidfd().expect("the keeper is known by now");
     if stop.watch(end, None) == Seen::End {
         return watch.wait(None).map(|_| false);

@@ -17,6 +17,7 @@ use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, BufReader, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -25,6 +26,10 @@ use super::output::{Phase, file_name};
 
 /// How many differences are told.
 const TOLD_MAX: usize = 10;
+
+/// How often, and how far apart, a lock that is held is asked for.
+const LOCK_LOOKS: u32 = 20;
+const LOCK_LOOK_PAUSE: Duration = Duration::from_millis(10);
 
 /// An open state directory; nobody else has it open.
 #[derive(Debug)]
@@ -71,10 +76,8 @@ impl StateDir {
         let root = fs::canonicalize(root).map_err(io_at(root))?;
         let lock_path = root.join("lock");
         let lock = open_private(&lock_path).map_err(io_at(&lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StateError::InUse { root }),
-            Err(TryLockError::Error(error)) => return Err(io_at(&lock_path)(error)),
+        if !take(&lock).map_err(io_at(&lock_path))? {
+            return Err(StateError::InUse { root });
         }
         for folder in ["attempts", "output"] {
             let folder = root.join(folder);
@@ -140,6 +143,21 @@ impl StateDir {
         }
         Ok(())
     }
+}
+
+/// Takes the lock; false if somebody has it.
+///
+/// A runner that was just killed may have left a child between fork and exec, which holds a copy of
+/// the lock until its exec. So a lock that is held is asked for again for a while.
+fn take(lock: &File) -> io::Result<bool> {
+    for _ in 0..LOCK_LOOKS {
+        match lock.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_LOOK_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(false)
 }
 
 fn make_folder(path: &Path) -> io::Result<()> {
