@@ -12,9 +12,10 @@
 //! The run flows, drains (what runs may finish, nothing new begins) or is stopped (nothing counts
 //! any more: what was running is not known to have ended).
 
+use std::collections::HashMap;
 use std::fmt::{self, Display};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::event::{Event, FlowEvent};
 use super::job_file::OnFail;
@@ -22,6 +23,7 @@ use super::launcher::Began;
 use super::outcome::{Cause, Outcome};
 use super::output::Phase;
 use super::plan::Plan;
+use super::progress::Scene;
 use super::report::{Report, Slowest};
 use super::sink::Sink;
 use super::tally::Tally;
@@ -43,6 +45,8 @@ pub(crate) enum Flow {
 
 struct State {
     standings: Vec<Standing>,
+    /// Since when each job runs.
+    running: HashMap<usize, Instant>,
     tally: Tally,
     slowest: Slowest,
     held_keys: Vec<usize>,
@@ -60,8 +64,8 @@ enum Standing {
 }
 
 /// What is known of a job while it runs.
+#[derive(Default)]
 struct Running {
-    since: Instant,
     attempt: u32,
     /// The last that a failed command of it printed.
     tail: String,
@@ -94,6 +98,7 @@ impl Board {
     pub(crate) fn new(plan: Arc<Plan>, sink: Sink) -> Board {
         let state = State {
             standings: plan.jobs.iter().map(|_| Standing::Waiting).collect(),
+            running: HashMap::new(),
             tally: Tally { waiting: plan.jobs.len() as u64, ..Tally::default() },
             slowest: Slowest::new(plan.keys.len()),
             held_keys: Vec::new(),
@@ -124,8 +129,8 @@ impl Board {
         if !waits || state.flow != Flow::Going {
             return Ok(false);
         }
-        let running = Running { since: Instant::now(), attempt: 0, tail: String::new() };
-        state.standings[job] = Standing::Running(running);
+        state.running.insert(job, Instant::now());
+        state.standings[job] = Standing::Running(Running::default());
         state.tally.waiting -= 1;
         state.tally.running += 1;
         Ok(true)
@@ -247,8 +252,7 @@ impl Board {
             if over {
                 return;
             }
-            let State { tally, slowest, sink, .. } = &mut *state;
-            state = match sink.refresh(tally, slowest, &self.plan) {
+            state = match self.refresh(&mut state) {
                 Some(again) => {
                     let waited = self.changed.wait_timeout(state, again);
                     waited.unwrap_or_else(PoisonError::into_inner).0
@@ -282,10 +286,11 @@ impl Board {
     }
 
     fn put_end(&self, state: &mut State, job: usize, outcome: &Outcome) {
+        let took = state.running.remove(&job).map(|since| since.elapsed()).unwrap_or_default();
         let Some(left) = self.leave(state, job, Standing::Ended) else { return };
-        let (attempt, took, tail) = match left {
-            Standing::Running(running) => (running.attempt, running.since.elapsed(), running.tail),
-            Standing::Waiting | Standing::Held | Standing::Ended => Default::default(),
+        let Running { attempt, tail } = match left {
+            Standing::Running(running) => running,
+            Standing::Waiting | Standing::Held | Standing::Ended => Running::default(),
         };
         let spec = &self.plan.jobs[job];
         state.tally.count(outcome);
@@ -325,9 +330,14 @@ impl Board {
     }
 
     fn tell(&self, state: &mut State, event: &Event<'_>) {
-        let State { tally, slowest, sink, .. } = state;
-        sink.event(event);
-        sink.refresh(tally, slowest, &self.plan);
+        state.sink.event(event);
+        self.refresh(state);
+    }
+
+    /// Brings a display up to date; answers how soon it wants that again.
+    fn refresh(&self, state: &mut State) -> Option<Duration> {
+        let State { tally, slowest, running, sink, .. } = state;
+        sink.refresh(&Scene { plan: &self.plan, tally, slowest, running })
     }
 }
 

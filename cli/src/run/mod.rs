@@ -10,6 +10,8 @@
 //! The coordinator of the library decides (order, attempts, backoff, undo, outcome); the crew's
 //! threads run the commands, as many at once as `--jobs` says; the board knows where every job
 //! stands and tells it. The exit code is a pure rule over the board's counts.
+//!
+//! What users may rely on (fields, events, codes, the state directory) is in `docs/run.md`.
 
 mod args;
 mod board;

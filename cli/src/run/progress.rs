@@ -1,5 +1,6 @@
 //! Progress on a terminal: a bar, the counts, and the keys that took longest so far.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -13,6 +14,15 @@ const PERIOD: Duration = Duration::from_millis(100);
 /// How many slow keys are shown, and how much of their names.
 const SLOWEST_SHOWN: usize = 3;
 const NAME_SHOWN: usize = 24;
+
+/// What there is to show.
+pub(crate) struct Scene<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) tally: &'a Tally,
+    pub(crate) slowest: &'a Slowest,
+    /// Since when each job runs.
+    pub(crate) running: &'a HashMap<usize, Instant>,
+}
 
 /// Two lines at the bottom of the terminal.
 pub(crate) struct Progress {
@@ -39,22 +49,21 @@ impl Progress {
     }
 
     /// Shows the state of the run, unless it was shown just now. Answers how soon to ask again.
-    pub(crate) fn refresh(&mut self, tally: &Tally, slowest: &Slowest, plan: &Plan) -> Duration {
+    pub(crate) fn refresh(&mut self, scene: &Scene<'_>) -> Duration {
         if self.shown.is_some_and(|shown| shown.elapsed() < PERIOD) {
             return PERIOD;
         }
         self.shown = Some(Instant::now());
-        self.bar.set_position(tally.ended());
-        self.bar.set_message(counts(tally));
-        let slowest: Vec<String> = slowest
-            .top()
-            .take(SLOWEST_SHOWN)
-            .map(|(key, busy)| {
-                let name: String = plan.keys[key].name.chars().take(NAME_SHOWN).collect();
-                format!("{name:?} {:.1} s", busy.as_secs_f64())
-            })
-            .collect();
-        self.slowest.set_message(format!("slowest: {}", slowest.join(", ")));
+        self.bar.set_message(counts(scene.tally));
+        self.bar.set_position(scene.tally.ended());
+        let running = scene.running.iter();
+        let running = running.map(|(&job, since)| (scene.plan.key_of(job), since.elapsed()));
+        let slowest = scene.slowest.top_now(running);
+        let named = slowest.iter().take(SLOWEST_SHOWN).map(|(key, busy)| {
+            let name: String = scene.plan.keys[*key].name.chars().take(NAME_SHOWN).collect();
+            format!("{name:?} {:.1} s", busy.as_secs_f64())
+        });
+        self.slowest.set_message(format!("slowest: {}", named.collect::<Vec<_>>().join(", ")));
         PERIOD
     }
 

@@ -1,5 +1,6 @@
 //! The report at the end of a run, and which keys took longest.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -40,6 +41,19 @@ impl Slowest {
         }
         self.top.sort_by_key(|&key| std::cmp::Reverse(self.busy[key]));
         self.top.truncate(SLOWEST_MAX);
+    }
+
+    /// As [`top`](Self::top), with the time that `running` keys have been busy since then.
+    pub(crate) fn top_now(
+        &self,
+        running: impl Iterator<Item = (usize, Duration)>,
+    ) -> Vec<(usize, Duration)> {
+        let mut top: Vec<_> = running.map(|(key, since)| (key, self.busy[key] + since)).collect();
+        let runs: HashSet<usize> = top.iter().map(|(key, _)| *key).collect();
+        top.extend(self.top().filter(|(key, _)| !runs.contains(key)));
+        top.sort_by_key(|&(_, busy)| std::cmp::Reverse(busy));
+        top.truncate(SLOWEST_MAX);
+        top
     }
 
     /// The slowest keys with their times, the slowest first.
@@ -169,6 +183,9 @@ mod tests {
         }
         let top: Vec<_> = slowest.top().map(|(key, busy)| (key, busy.as_millis())).collect();
         assert_eq!(top, [(2, 10), (1, 9), (0, 5), (5, 4), (4, 3)]);
+        let running = [(6, Duration::from_millis(8)), (0, Duration::from_millis(6))].into_iter();
+        let now = slowest.top_now(running);
+        assert_eq!(now.iter().map(|(key, _)| *key).collect::<Vec<_>>(), [0, 2, 1, 6, 5]);
     }
 
     #[test]

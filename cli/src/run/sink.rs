@@ -8,10 +8,8 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use super::event::{Event, FlowEvent};
-use super::plan::Plan;
-use super::progress::Progress;
-use super::report::{Report, Slowest};
-use super::tally::Tally;
+use super::progress::{Progress, Scene};
+use super::report::Report;
 
 /// See the page.
 pub(crate) enum Sink {
@@ -54,15 +52,10 @@ impl Sink {
     }
 
     /// Brings a display up to date; answers how soon it wants that again.
-    pub(crate) fn refresh(
-        &mut self,
-        tally: &Tally,
-        slowest: &Slowest,
-        plan: &Plan,
-    ) -> Option<Duration> {
+    pub(crate) fn refresh(&mut self, scene: &Scene<'_>) -> Option<Duration> {
         match self {
             Sink::Json(_) | Sink::Plain(_) => None,
-            Sink::Terminal(progress) => Some(progress.refresh(tally, slowest, plan)),
+            Sink::Terminal(progress) => Some(progress.refresh(scene)),
         }
     }
 
