@@ -258,3 +258,20 @@ fn a_timeout_holds_under_a_keeper() {
     ran.event("expired", "a");
     assert!(!is_alive(&bench.log()[0]));
 }
+
+#[test]
+fn an_end_that_was_told_is_recorded_whatever_happens_next() {
+    let jobs: Vec<Value> = (0..8).map(|job| plain(&job.to_string(), "k")).collect();
+    let bench = Bench::new(&jobs);
+    for job in 0..7 {
+        let mut run = bench.start(&STATE);
+        run.until("completed", job.to_string().as_str());
+        run.kill();
+    }
+    let last = bench.run(&["--state", "state", "--json"]);
+    assert_eq!(last.code, 0, "{last:?}");
+    for job in 0..7 {
+        assert_eq!(last.event("recorded", &job.to_string())["outcome"], "completed");
+    }
+    assert_eq!(bench.log(), ["0", "1", "2", "3", "4", "5", "6", "7"]);
+}

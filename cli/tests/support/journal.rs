@@ -137,14 +137,32 @@ impl Scenario {
     }
 }
 
-/// What the judge counted. All but the first two must be zero.
+/// What one runner told until it ended or was killed, and how long the journal was then.
+pub struct Stretch {
+    pub events: Vec<Value>,
+    pub journal_len: usize,
+}
+
+/// Whether a command may have run more than once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reruns {
+    /// Only runners were killed, so each command was kept to its end.
+    Never,
+    /// Keepers were killed too: what they kept runs again, one after the other.
+    AfterKills,
+}
+
+/// What the judge counted. All but the first three must be zero.
 #[derive(Debug, Default, PartialEq)]
 pub struct Verdict {
     pub lines: u64,
     pub commands: u64,
+    /// Commands that ran again, as they may when their keepers are killed.
+    pub reruns: u64,
     pub order_violations: u64,
     pub overlaps_within_a_key: u64,
     pub commands_run_twice: u64,
+    pub jobs_run_after_their_end_was_told: u64,
     pub commands_missing: u64,
     pub events_that_disagree: u64,
     /// The first few, in words.
@@ -159,9 +177,15 @@ impl Verdict {
     }
 
     pub fn assert_clean(&self) {
-        let clean = Verdict { lines: self.lines, commands: self.commands, ..Verdict::default() };
-        assert_eq!(*self, clean);
+        let Verdict { lines, commands, reruns, .. } = *self;
+        assert_eq!(*self, Verdict { lines, commands, reruns, ..Verdict::default() });
     }
+}
+
+/// Whether the event tells the end of a job.
+fn is_end(event: &Value) -> bool {
+    const OTHERS: [&str; 5] = ["started", "retry", "undoing", "held", "planned"];
+    event["id"].is_string() && !OTHERS.iter().any(|other| event["event"] == *other)
 }
 
 /// One command as the journal names it.
@@ -173,18 +197,38 @@ struct Command {
 }
 
 impl Scenario {
-    /// Judges the journal and the event streams of all runs, in their order.
-    pub fn judge(&self, journal: &str, runs: &[Vec<Value>]) -> Verdict {
+    /// Judges the journal and what all runners told, in their order.
+    pub fn judge(&self, journal: &str, runs: &[Stretch], reruns: Reruns) -> Verdict {
         let mut verdict = Verdict::default();
-        let seen = self.judge_journal(journal, &mut verdict);
+        let seen = self.judge_journal(journal, reruns, &mut verdict);
         self.judge_commands(&seen, &mut verdict);
         self.judge_events(runs, &mut verdict);
+        self.judge_ends(journal, runs, &mut verdict);
         verdict
+    }
+
+    /// Once a runner has told the end of a job, nothing of that job writes any more.
+    fn judge_ends(&self, journal: &str, runs: &[Stretch], verdict: &mut Verdict) {
+        let mut over: HashSet<&str> = HashSet::new();
+        for (run, next) in runs.iter().zip(runs.iter().skip(1)) {
+            over.extend(run.events.iter().filter(|e| is_end(e)).filter_map(|e| e["id"].as_str()));
+            for line in journal[run.journal_len..next.journal_len].lines() {
+                if over.contains(line.split(' ').next().unwrap_or_default()) {
+                    verdict.jobs_run_after_their_end_was_told += 1;
+                    verdict.note(format!("after its end was told: {line}"));
+                }
+            }
+        }
     }
 
     /// Order and overlap: within a key the lines of one process stand together, and jobs, attempts
     /// and undo follow each other as the file says.
-    fn judge_journal(&self, journal: &str, verdict: &mut Verdict) -> HashSet<Command> {
+    fn judge_journal(
+        &self,
+        journal: &str,
+        reruns: Reruns,
+        verdict: &mut Verdict,
+    ) -> HashSet<Command> {
         let mut seen = HashSet::new();
         let mut last_of_key: HashMap<String, (Command, String)> = HashMap::new();
         let mut begun: HashSet<(Command, String)> = HashSet::new();
@@ -219,9 +263,13 @@ impl Scenario {
             if word == "begin" {
                 verdict.commands += 1;
                 begun.insert(process);
-                if !seen.insert(command.clone()) {
-                    verdict.commands_run_twice += 1;
-                    verdict.note(format!("{command:?} ran twice"));
+                match (seen.insert(command.clone()), reruns) {
+                    (true, _) => {}
+                    (false, Reruns::AfterKills) => verdict.reruns += 1,
+                    (false, Reruns::Never) => {
+                        verdict.commands_run_twice += 1;
+                        verdict.note(format!("{command:?} ran twice"));
+                    }
                 }
             }
         }
@@ -253,18 +301,7 @@ impl Scenario {
 
     /// Each job has one end in all streams together, or a later stream says that it is recorded;
     /// its outcome is the planned one; nothing starts after an end; the summary counts the same.
-    fn judge_events(&self, runs: &[Vec<Value>], verdict: &mut Verdict) {
-        const ENDS: [&str; 9] = [
-            "completed",
-            "failed",
-            "rolled_back",
-            "double_fault",
-            "cancelled",
-            "expired",
-            "skipped",
-            "superseded",
-            "lost",
-        ];
+    fn judge_events(&self, runs: &[Stretch], verdict: &mut Verdict) {
         let mut told: HashMap<usize, &str> = HashMap::new();
         let mut disagree = |detail: String| {
             verdict.events_that_disagree += 1;
@@ -272,11 +309,12 @@ impl Scenario {
         };
         for run in runs {
             let mut told_here: HashSet<usize> = HashSet::new();
-            for event in run.iter().filter(|event| event["id"].is_string()) {
+            for event in run.events.iter().filter(|event| event["id"].is_string()) {
                 let job: usize = event["id"].as_str().expect("an id").parse().expect("a number");
                 let name = event["event"].as_str().expect("a name");
-                let end = if name == "recorded" { event["outcome"].as_str() } else { None };
-                match end.or(ENDS.into_iter().find(|end| *end == name)) {
+                let outcome =
+                    if name == "recorded" { event["outcome"].as_str() } else { Some(name) };
+                match outcome.filter(|_| is_end(event)) {
                     Some(end) => {
                         let again = told.insert(job, end).is_some();
                         if !told_here.insert(job) || (again && name != "recorded") {
@@ -296,7 +334,7 @@ impl Scenario {
         if told.len() != self.jobs {
             disagree(format!("{} of {} jobs have an end", told.len(), self.jobs));
         }
-        let summary = runs.last().and_then(|run| run.last()).cloned().unwrap_or_default();
+        let summary = runs.last().and_then(|run| run.events.last()).cloned().unwrap_or_default();
         for (outcome, count) in self.expected() {
             if summary[outcome] != count {
                 disagree(format!("{count} {outcome} expected: {summary}"));
