@@ -145,7 +145,7 @@ impl Registry {
             None => self.injector.push(work),
         }
         self.sleep.posted();
-        // Its fence [post] also pairs with [end] in `worker_ended`: either the last worker's sweep
+        // Its fence [post] also pairs with [ended] in `worker_ended`: either the last worker's sweep
         // sees the work, or this load sees that there is no worker any more.
         if self.phase.is_ended() {
             self.sweep();

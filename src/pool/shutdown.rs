@@ -196,18 +196,12 @@ impl Registry {
     /// Every worker ends after what it is running.
     pub(super) fn begin_end(&self) {
         if self.phase.advance(ENDING) {
-            // SeqCst fence [end]: pairs with [park]. A worker that lies down after `wake_all` has
-            // looked at the stack sees the phase in its last look.
-            fence(Ordering::SeqCst);
             self.sleep.wake_all();
         }
     }
 
     /// The last look of a worker that found no work: does anybody wait for that?
     pub(super) fn notice_quiet(&self) -> LastLook {
-        if self.phase.is_ending() {
-            return LastLook::End;
-        }
         // Relaxed: ordered by [park] here and [quiet] in `wait_quiet`: either this sees the
         // waiter, or the waiter's look sees this worker asleep.
         if self.quiet_waiters.load(Ordering::Relaxed) > 0 {
@@ -248,7 +242,7 @@ impl Registry {
         // which sees what the others left in their queues.
         if self.live.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.phase.advance(ENDED);
-            // SeqCst fence [end]: pairs with [post] in `post`: either the sweep below sees the
+            // SeqCst fence [ended]: pairs with [post] in `post`: either the sweep below sees the
             // work, or its poster sees ENDED.
             fence(Ordering::SeqCst);
             self.sweep();

@@ -123,7 +123,12 @@ impl Worker<'_> {
         woken
     }
 
+    /// The end comes before the work: work could be left to a searcher who, at the end, leaves
+    /// without a look.
     fn last_look(&self) -> LastLook {
+        if self.registry.phase.is_ending() {
+            return LastLook::End;
+        }
         if self.registry.work_waits() {
             return LastLook::Work;
         }

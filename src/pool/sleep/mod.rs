@@ -184,8 +184,11 @@ impl Sleep {
         Searching(())
     }
 
-    /// Wakes everybody who sleeps: the pool ends.
+    /// Wakes everybody who sleeps: the pool ends. To be called after that was made visible.
     pub(crate) fn wake_all(&self) {
+        // SeqCst fence [end]: pairs with [park]. A worker that lies down too late to be seen here
+        // sees the end in its last look.
+        fence(Ordering::SeqCst);
         // Acquire [sleeper]: as in `wake_one`.
         let mut word = Word(self.word.load(Ordering::Acquire));
         while let Some(top) = word.top().worker() {
