@@ -138,3 +138,33 @@ impl Drop for InlineDetached {
 const fn fits<F>() -> bool {
     size_of::<F>() <= size_of::<Words>() && align_of::<F>() <= align_of::<Words>()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::Arc;
+
+    #[repr(align(16))]
+    struct Wide;
+
+    #[test]
+    fn six_words_lie_in_place_and_more_are_boxed() {
+        assert!(fits::<[u8; 48]>());
+        assert!(!fits::<[u8; 49]>());
+        assert!(!fits::<Wide>());
+    }
+
+    #[test]
+    fn captures_of_a_body_that_never_runs_are_dropped_once() {
+        fn held(padding: [u64; 8]) -> [Arc<[u64; 8]>; 3] {
+            [Arc::new(padding), Arc::new(padding), Arc::new(padding)]
+        }
+        let kept = held([7; 8]);
+        let [small, big, detached] = kept.each_ref().map(Arc::clone);
+        let copy = *big;
+        drop(InlineOnce::new(move |_| Ok(small[0])));
+        drop(InlineOnce::new(move |_| Ok(big[0] + copy[0])));
+        drop(InlineOnce::new(move |_| Ok(detached[0])).detached());
+        assert!(kept.iter().all(|held| Arc::strong_count(held) == 1));
+    }
+}

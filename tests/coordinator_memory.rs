@@ -1,0 +1,58 @@
+//! What jobs cost in allocations. Alone in its process, because it counts all of them.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use laneway::{Coordinator, Job, Pool, PoolConfig};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+static LIVE_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: everything is done by the system's allocator; the counters do not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        LIVE_BYTES.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: by the caller's contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        LIVE_BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: by the caller's contract.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const LONG: Duration = Duration::from_secs(60);
+const JOBS: usize = 20_000;
+
+fn submit_round(coordinator: &Coordinator) {
+    for job in 0..JOBS {
+        let captures = [job; 6]; // 48 bytes
+        let body = Job::once(move |_| Ok(captures[5]));
+        coordinator.submit_detached((job % 64) as u64, body).expect("accepted");
+    }
+    coordinator.drain(LONG).expect("drained");
+}
+
+/// One test: others in this process would count too.
+#[test]
+fn a_detached_plain_job_allocates_nothing_of_its_own_and_all_memory_comes_back() {
+    let pool = Pool::with_config(PoolConfig { workers: 2, ..PoolConfig::default() });
+    let coordinator = Coordinator::new(&pool.expect("threads start"));
+    submit_round(&coordinator); // what stays: blocks, stripes, the threads' own
+    let (before, live) = (ALLOCATIONS.load(Ordering::Relaxed), LIVE_BYTES.load(Ordering::Relaxed));
+    submit_round(&coordinator);
+    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    // Blocks of jobs, queues of lanes and visits are shared by many jobs.
+    assert!(allocations < JOBS / 4, "{allocations} allocations for {JOBS} jobs");
+    let kept = LIVE_BYTES.load(Ordering::Relaxed).saturating_sub(live);
+    assert!(kept < 256 * 1024, "{kept} bytes stay");
+}
