@@ -2282,11 +2282,12 @@ laneway_status laneway_task_service_set_assignment(struct laneway_task_service *
  *
  * @param[out] left  how many tasks still ran; they run again when the store is next opened; may be
  *                   NULL.
- * @return `LANEWAY_ETIMEDOUT` if some did.
+ * @return `LANEWAY_ETIMEDOUT` if some did; `LANEWAY_EDEADLK` on a worker of the pool, where nothing
+ *         is done.
  *
  * Threads: any.
  * Blocks: up to `timeout_ns`, and for the last commit.
- * In callbacks: not from the functions of an executor: their own task would be waited for.
+ * In callbacks: answers `LANEWAY_EDEADLK`.
  * Ownership: borrows `service`; the reference still has to be released.
  *
  * @pre `service` is a service that the caller has a reference to; `left` is NULL or writable.

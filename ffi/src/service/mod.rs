@@ -18,6 +18,7 @@ use std::ffi::{CStr, OsStr, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use laneway::pool::Pool;
 use laneway::service::{Assignment, TaskConfig, TaskError, TaskService};
 use laneway::store::{FileStore, MemoryStore, StoreError};
 use laneway::task::{NodeId, Rejection};
@@ -47,10 +48,16 @@ pub struct laneway_task_service {
 }
 
 impl Handle for laneway_task_service {
-    type Inner = TaskService;
+    type Inner = Opened;
 }
 
 impl Counted for laneway_task_service {}
+
+/// A service, and the pool whose workers must not wait for its end.
+pub(crate) struct Opened {
+    tasks: TaskService,
+    pool: Pool,
+}
 
 /// Where tasks are kept.
 #[repr(C)]
@@ -251,7 +258,7 @@ pub unsafe extern "C" fn laneway_task_service_open(
         // SAFETY: the caller's contract.
         let options = unsafe { options::read(options) }?;
         let config = config(&options)?;
-        let service = match options.backend {
+        let tasks = match options.backend {
             b if b == LANEWAY_STORE_FILE as u32 => {
                 TaskService::open(pool, FileStore::open(path(&options)?)?, config)?
             }
@@ -260,7 +267,7 @@ pub unsafe extern "C" fn laneway_task_service_open(
             }
             _ => return Err(Failure::new(LANEWAY_EUNSUPPORTED, "no such store backend")),
         };
-        out.set(share(service));
+        out.set(share(Opened { tasks, pool: pool.clone() }));
         Ok(LANEWAY_OK.status())
     })
 }
@@ -335,7 +342,7 @@ pub unsafe extern "C" fn laneway_task_service_register(
         let service = unsafe { borrow(service) }?;
         // SAFETY: the caller's contract.
         let (name, vtable) = unsafe { (text(name, name_len)?, options::read(vtable)?) };
-        service.register(name, executor::executor(&vtable, user_data)?)?;
+        service.tasks.register(name, executor::executor(&vtable, user_data)?)?;
         Ok(LANEWAY_OK.status())
     })
 }
@@ -360,7 +367,7 @@ pub unsafe extern "C" fn laneway_task_service_set_assignment(
     boundary(Report::NONE, || {
         // SAFETY: the caller's contract.
         let service = unsafe { borrow(service) }?;
-        service.set_assignment(self::assignment(assignment)?);
+        service.tasks.set_assignment(self::assignment(assignment)?);
         Ok(LANEWAY_OK.status())
     })
 }
@@ -370,11 +377,12 @@ pub unsafe extern "C" fn laneway_task_service_set_assignment(
 ///
 /// @param[out] left  how many tasks still ran; they run again when the store is next opened; may be
 ///                   NULL.
-/// @return `LANEWAY_ETIMEDOUT` if some did.
+/// @return `LANEWAY_ETIMEDOUT` if some did; `LANEWAY_EDEADLK` on a worker of the pool, where nothing
+///         is done.
 ///
 /// Threads: any.
 /// Blocks: up to `timeout_ns`, and for the last commit.
-/// In callbacks: not from the functions of an executor: their own task would be waited for.
+/// In callbacks: answers `LANEWAY_EDEADLK`.
 /// Ownership: borrows `service`; the reference still has to be released.
 ///
 /// # Safety
@@ -391,7 +399,10 @@ pub unsafe extern "C" fn laneway_task_service_shutdown(
         let out = unsafe { Out::optional(left, 0) };
         // SAFETY: the caller's contract.
         let service = unsafe { borrow(service) }?;
-        let left = service.shutdown(limit_or_ages(timeout_ns));
+        if service.pool.current_worker().is_some() {
+            return Err(Failure::new(LANEWAY_EDEADLK, "a worker cannot wait for its own tasks"));
+        }
+        let left = service.tasks.shutdown(limit_or_ages(timeout_ns));
         out.set(left);
         Ok(if left == 0 { LANEWAY_OK } else { LANEWAY_ETIMEDOUT }.status())
     })

@@ -33,7 +33,7 @@ unsafe fn about<'a>(
     let out = unsafe { Out::optional(out, std::ptr::null_mut()) };
     // SAFETY: the caller's contract.
     let (service, id) = unsafe { (borrow(service)?, text(id, id_len)?) };
-    Ok((out, service, TaskId::from(id)))
+    Ok((out, &service.tasks, TaskId::from(id)))
 }
 
 /// Starts a task. The answer means that its record is durable. Starting the same task again finds
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn laneway_task_service_start(
         // SAFETY: the caller's contract.
         let (service, task) = unsafe { (borrow(service)?, options::read(task)?) };
         // SAFETY: the caller's contract.
-        Ok(hand_out(out, service.start(unsafe { new_task(&task) }?)))
+        Ok(hand_out(out, service.tasks.start(unsafe { new_task(&task) }?)))
     })
 }
 
@@ -311,7 +311,7 @@ pub unsafe extern "C" fn laneway_task_service_get(
         let out = unsafe { Out::required(out, std::ptr::null_mut()) }?;
         // SAFETY: the caller's contract.
         let (service, id) = unsafe { (borrow(service)?, text(id, id_len)?) };
-        let Some(record) = service.get(id) else { return Ok(LANEWAY_ENOTFOUND.status()) };
+        let Some(record) = service.tasks.get(id) else { return Ok(LANEWAY_ENOTFOUND.status()) };
         out.set(known(record));
         Ok(LANEWAY_OK.status())
     })

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* Room for a bad path, and for what the tests say about their executors. */
+/* What the tests see of their executors and answers. */
 typedef struct {
   int drops;
   struct laneway_completion *completion;
@@ -87,6 +87,14 @@ static struct laneway_completion *taken(seen *of) {
     completion = __atomic_exchange_n(&of->completion, NULL, __ATOMIC_ACQUIRE);
   } while (completion == NULL);
   return completion;
+}
+
+/* A task cannot wait for the end of all tasks. */
+static laneway_status ends_all(void *user_data, struct laneway_task_context *context) {
+  struct laneway_task_service **service = user_data;
+  (void)context;
+  CHECK_STATUS(laneway_task_service_shutdown(*service, A_WHILE_NS, NULL), LANEWAY_EDEADLK);
+  return LANEWAY_OK;
 }
 
 static laneway_status fail(void *user_data, struct laneway_task_context *context) {
@@ -287,6 +295,21 @@ static void an_answer_can_come_to_a_callback(struct laneway_pool *pool,
   CHECK(bad.answer == LANEWAY_ENOTFOUND && bad.drops == 2);
 }
 
+static void a_task_cannot_end_the_service(struct laneway_task_service *service) {
+  static struct laneway_task_service *kept;
+  struct laneway_executor_vtable vtable;
+  struct laneway_new_task job = task_of("ending", "ends", "");
+  struct laneway_task *task;
+  kept = service;
+  laneway_executor_vtable_init(&vtable, sizeof vtable);
+  vtable.start = ends_all;
+  CHECK_OK(laneway_task_service_register(service, "ends", 4, &vtable, &kept, NULL, NULL));
+  laneway_task_free(answer(start(service, &job)));
+  task = end_of(service, "ending");
+  CHECK(view_of(task).outcome == LANEWAY_TASK_OUTCOME_COMPLETED);
+  laneway_task_free(task);
+}
+
 static void close_service(struct laneway_task_service *service) {
   size_t left = 7;
   CHECK_OK(laneway_task_service_shutdown(service, A_WHILE_NS, &left));
@@ -347,6 +370,7 @@ int main(void) {
   a_cancelled_task_is_told(service, &of_defer);
   a_failure_follows_its_policy(service);
   an_answer_can_come_to_a_callback(pool, service);
+  a_task_cannot_end_the_service(service);
   close_service(service);
   a_directory_keeps_its_tasks(pool);
   end_pool(pool);
