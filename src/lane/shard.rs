@@ -29,7 +29,7 @@ use super::turn::Turn;
 use super::visit::LaneVisit;
 use crate::base::clock::Clock;
 use crate::pool::{Carrier, Pool, Runnable, Work};
-use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering, UnsafeCell};
+use crate::sync::{Arc, AtomicBool, AtomicU64, CachePadded, Ordering, UnsafeCell};
 
 /// Messages of one shard visit.
 const MESSAGES_MAX: usize = 256;
@@ -38,9 +38,10 @@ const MESSAGES_MAX: usize = 256;
 pub(super) struct Shard<J: Turn> {
     inbox: Inbox<Message<J>>,
     /// Belongs to the visitor.
-    roster: UnsafeCell<Roster<J>>,
+    roster: CachePadded<UnsafeCell<Roster<J>>>,
+    published: CachePadded<Published>,
+    /// Read by running visits between jobs, so away from what the visitor writes.
     closed: AtomicBool,
-    published: Published,
     pool: Pool,
 }
 
@@ -62,9 +63,9 @@ impl<J: Turn> Shard<J> {
     pub(super) fn new(pool: Pool) -> Self {
         Self {
             inbox: Inbox::new(),
-            roster: UnsafeCell::new(Roster::new()),
+            roster: CachePadded::new(UnsafeCell::new(Roster::new())),
+            published: CachePadded::new(Published::new()),
             closed: AtomicBool::new(false),
-            published: Published::new(),
             pool,
         }
     }
