@@ -610,6 +610,46 @@ fn futures_executor<F: Future>(future: F) -> F::Output {
 }
 
 #[test]
+fn what_is_remembered_of_an_ended_task_survives_a_restart() {
+    let pool = pool();
+    let store = MemoryStore::new();
+    let task = NewTask::new("a", "done");
+    let done = |_: &TaskContext| Ok(Progress::Done([].into()));
+    let first = open(&pool, store.clone());
+    first.register("done", done).expect("a new name");
+    first.start(task.clone()).wait().expect("accepted");
+    first.end_of("a").wait().expect("it ends");
+    assert_eq!(first.shutdown(LONG), 0);
+    let second = open(&pool, store);
+    second.register("done", done).expect("a new name");
+    let again = second.start(task).wait().expect("a repeated start");
+    assert_eq!((again.created, again.ended), (false, Some(Outcome::Completed)));
+}
+
+#[test]
+fn whoever_asks_while_the_service_ends_is_answered() {
+    let pool = pool();
+    for _ in 0..50 {
+        let tasks = open(&pool, MemoryStore::new());
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                let tasks = tasks.clone();
+                scope.spawn(move || {
+                    loop {
+                        match tasks.command(Command::Tick).wait() {
+                            Ok(_) => {}
+                            Err(TaskError::Closed) => return,
+                            Err(other) => panic!("{other}"),
+                        }
+                    }
+                });
+            }
+            assert_eq!(tasks.shutdown(LONG), 0);
+        });
+    }
+}
+
+#[test]
 fn commands_of_the_service_are_not_for_callers() {
     let pool = pool();
     let tasks = open(&pool, MemoryStore::new());

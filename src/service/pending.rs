@@ -117,7 +117,8 @@ impl<T> Pending<T> {
         self.promise.is_done()
     }
 
-    /// Calls `call` with the answer, on a worker of the pool, as work of its own.
+    /// Calls `call` with the answer, on a worker of the pool, as work of its own. If the pool has
+    /// ended by then, `call` is dropped.
     pub fn on_done(self, call: impl FnOnce(Result<T, TaskError>) + Send + 'static)
     where
         T: 'static,

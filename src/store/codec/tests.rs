@@ -187,3 +187,74 @@ fn a_newer_record_is_kept_as_it_is_and_its_id_stays_taken() {
     let batch = encode(&diff(&state, &next), &next);
     assert!(batch.writes.iter().all(|write| write.sequence != Sequence(7)), "it is not touched");
 }
+
+/// A store as a map: what every store does with a batch.
+#[derive(Default)]
+struct Shelf(std::collections::BTreeMap<(Kind, Sequence), Vec<u8>>);
+
+impl Shelf {
+    fn take(&mut self, batch: &Batch) {
+        let mut places = std::collections::BTreeSet::new();
+        for write in &batch.writes {
+            assert!(places.insert((write.kind, write.sequence)), "one write for each place");
+            match &write.value {
+                Some(value) => self.0.insert((write.kind, write.sequence), value.clone()),
+                None => self.0.remove(&(write.kind, write.sequence)),
+            };
+        }
+    }
+
+    fn restored(&self, state: &State) -> State {
+        let entry = |(&(kind, sequence), value): (&(Kind, Sequence), &Vec<u8>)| Entry {
+            kind,
+            sequence,
+            value: value.clone(),
+        };
+        let stored = Stored {
+            revision: state.revision(),
+            last_allocation: state.last_allocation(),
+            last_sequence: state.last_sequence(),
+            entries: self.0.iter().map(entry).collect(),
+        };
+        State::restore(decode(stored).expect("it decodes"), Limits::default())
+    }
+}
+
+fn command() -> impl Strategy<Value = crate::task::Command> {
+    use crate::task::{Command, NewTask};
+    let task = |id: u8| TaskId::from(format!("t{id}"));
+    (0..4u8, 0..8u8, 1..40u64, 0..3u8).prop_map(move |(id, what, allocation, byte)| {
+        let (id, allocation) = (task(id), AllocationId(allocation));
+        match what {
+            0 | 1 => {
+                let policies = Policies { remove_on_completion: byte == 0, ..Policies::default() };
+                Command::Start(NewTask::new(id, "n").params([byte]).lane([1]).policies(policies))
+            }
+            2 | 3 => Command::Assign { id, node: NodeId::from("x") },
+            4 => Command::UpdateState { id, allocation, value: [byte].into() },
+            5 => Command::Complete { id, allocation, result: [byte].into() },
+            6 => Command::Fail { id, allocation, failure: Failure::run("f") },
+            _ => Command::Remove { id },
+        }
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_stored_is_the_state(batches in prop::collection::vec(
+        prop::collection::vec(command(), 1..8), 1..20
+    )) {
+        let mut state = State::default();
+        let mut shelf = Shelf::default();
+        for (index, commands) in batches.into_iter().enumerate() {
+            let mut next = state.clone();
+            for command in commands {
+                // Refused or not: what counts is that the store follows.
+                let _ = crate::task::apply_to(&mut next, command, Timestamp(index as u64));
+            }
+            shelf.take(&encode(&diff(&state, &next), &next));
+            state = next;
+            prop_assert!(shelf.restored(&state) == state);
+        }
+    }
+}
