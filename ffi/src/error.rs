@@ -2,7 +2,7 @@
 //!
 //! There is no thread-local last error: completions and coroutines change threads. A function
 //! whose failures need more than a status takes a trailing `laneway_error **`, which may be NULL.
-//! Inside, [`Failure`] is the error type of every conversion, so that `?` works up to the
+//! Inside, `Failure` is the error type of every conversion, so that `?` works up to the
 //! boundary; it becomes a [`laneway_error`] only if the caller asked for one.
 
 use std::borrow::Cow;

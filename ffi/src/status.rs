@@ -3,7 +3,7 @@
 //! A status crosses as a plain `int32_t`; the enum only names constants, so that a value unknown
 //! to either side is never undefined behaviour. Values are never renumbered or reused. Zero is
 //! success, positive values are other successful answers, negative ones failures, and everything
-//! at or below [`LANEWAY_EUSER`](laneway_code::LANEWAY_EUSER) belongs to the caller and comes
+//! at or below `LANEWAY_EUSER` belongs to the caller and comes
 //! back unchanged.
 
 use std::ffi::{CStr, c_char};
