@@ -275,3 +275,50 @@ fn an_end_that_was_told_is_recorded_whatever_happens_next() {
     }
     assert_eq!(bench.log(), ["0", "1", "2", "3", "4", "5", "6", "7"]);
 }
+
+/// The last event of each job: its name and the kind of its cause.
+fn ends(events: &[Value]) -> std::collections::BTreeMap<String, String> {
+    let told = events.iter().filter(|event| event["id"].is_string());
+    let end = |e: &Value| format!("{} {} {}", e["event"], e["cause"]["kind"], e["attempt"]);
+    told.map(|e| (e["id"].as_str().expect("an id").to_owned(), end(e))).collect()
+}
+
+#[test]
+fn a_durable_run_ends_its_jobs_as_one_in_memory_does() {
+    let kinds = [
+        json!({"run": "true"}),
+        json!({"run": "[ $LANEWAY_ATTEMPT = 2 ]", "retries": 2}),
+        json!({"run": "exit 3", "retries": 1}),
+        json!({"run": "kill -9 $$"}),
+        json!({"run": ["/no/such/program"]}),
+        json!({"run": "sleep 1000", "timeout_ms": 100}),
+        json!({"run": "sleep 1000", "timeout_ms": 100, "undo": "true"}),
+        json!({"run": "false", "undo": "true"}),
+        json!({"run": "false", "undo": "exit 4"}),
+        json!({"run": "true", "cwd": "no/such/folder"}),
+    ];
+    let mut jobs = Vec::new();
+    for on_fail in ["continue", "hold", "fail-rest"] {
+        for (kind, job) in kinds.iter().enumerate() {
+            let key = format!("{on_fail}-{kind}");
+            let mut head = job.clone();
+            head["id"] = json!(key);
+            head["key"] = json!(key);
+            head["on_fail"] = json!(on_fail);
+            jobs.push(head);
+            for turn in 1..3 {
+                jobs.push(json!({"id": format!("{key}.{turn}"), "key": key, "run": "true"}));
+            }
+        }
+    }
+    let bench = Bench::new(&jobs);
+    let in_memory = bench.run(&["--json", "--jobs", "4"]);
+    let durable = bench.run(&["--json", "--jobs", "4", "--state", "state"]);
+    assert_eq!(ends(&in_memory.events()), ends(&durable.events()));
+    assert_eq!((in_memory.code, durable.code), (3, 3));
+    for count in
+        ["completed", "failed", "rolled_back", "double_fault", "expired", "held", "retries"]
+    {
+        assert_eq!(in_memory.summary()[count], durable.summary()[count], "{count}");
+    }
+}

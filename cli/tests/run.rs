@@ -238,3 +238,14 @@ fn an_empty_file_is_a_run_of_nothing() {
     let ran = Bench::with_text("\n").run(&["--json"]);
     assert_eq!((ran.code, &ran.summary()["jobs"]), (0, &json!(0)));
 }
+
+#[test]
+fn a_reader_that_goes_away_does_not_end_the_run() {
+    let jobs: Vec<Value> = (0..20).map(|job| logged(&job.to_string(), "k", "true")).collect();
+    let bench = Bench::new(&jobs);
+    let mut command = bench.command(&["--json"]);
+    let mut runner = command.stdout(std::process::Stdio::piped()).spawn().expect("the binary");
+    drop(runner.stdout.take());
+    assert_eq!(runner.wait().expect("a status").code(), Some(0));
+    assert_eq!(bench.log().len(), 20);
+}
