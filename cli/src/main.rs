@@ -5,7 +5,6 @@
 
 #![forbid(unsafe_code)]
 
-#[allow(dead_code, unused_imports, reason = "`run --state` is its first caller")]
 mod keeper;
 mod replay;
 mod run;

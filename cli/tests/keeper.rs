@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use keeper::{End, Found, KeeperError, Order, Watch, outcome, probe, spawn};
+use keeper::{End, Found, KeeperError, Order, Watch, probe, spawn};
 use rustix::process::{Signal, pidfd_send_signal};
 
 /// A fresh directory for one test, and the commands that run in it.
@@ -75,6 +75,18 @@ impl Bench {
     /// Waits until every process that holds the pipe open to write is gone.
     fn until_closed(mut pipe: File) {
         assert_eq!(pipe.read(&mut [0; 16]).unwrap(), 0, "end of file, not words");
+    }
+}
+
+/// Waits for the end of the attempt in `dir`; `None`: it is gone without one.
+fn outcome(dir: &Path, mut watch: Watch) -> Result<Option<End>, KeeperError> {
+    loop {
+        watch.wait(None).map_err(KeeperError::Process)?;
+        match probe(dir)? {
+            Found::Recorded(end) => return Ok(Some(end)),
+            Found::Gone => return Ok(None),
+            Found::Alive(next) => watch = next,
+        }
     }
 }
 

@@ -12,7 +12,8 @@ use super::record::End;
 pub(crate) enum KeeperError {
     /// The attempt in this directory has ended, and a recorded end is never repeated: record it.
     Recorded(End),
-    /// A keeper works in this directory, or is about to: wait for it.
+    /// Somebody holds the lock: a keeper that works here, or for a moment a process that is being
+    /// started elsewhere and has copies of this one's locks. Probe, and wait or try again.
     Busy,
     /// The directory could not be used; nothing was started.
     Directory(PathBuf, io::Error),

@@ -31,6 +31,10 @@
 //! is close-on-exec). Hence, whoever gets the lock knows: no keeper lives, none will come, and no
 //! stage is under way; if the command ever started then `running` is there.
 //!
+//! The other way round it is weaker: any process that the runner is just starting holds copies of
+//! all its locks until its exec. A lock that is held may thus be free a moment later, and then
+//! [`spawn`] answers `Busy`, or [`probe`] `Alive`, without a keeper: probe again.
+//!
 //! With the lock in hand [`probe`] looks for `status`, which answers everything, and otherwise ends
 //! what is left of the command *before* it answers [`Found::Gone`].
 //!
@@ -90,7 +94,7 @@ use std::time::Duration;
 
 pub(crate) use error::KeeperError;
 pub(crate) use record::End;
-pub(crate) use watch::{Found, Order, Watch, outcome, probe, spawn};
+pub(crate) use watch::{Found, Order, Watch, probe, spawn};
 
 /// The arguments of `laneway keeper`: one command, and where to record its end.
 #[derive(clap::Args)]

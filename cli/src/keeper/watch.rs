@@ -214,7 +214,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Waits until the keeper has ended, at most `timeout`; true when it has. Then [`probe`], which
-    /// may yet find somebody who is about to let go of the lock: wait again (or use [`outcome`]).
+    /// may yet find somebody who is about to let go of the lock: wait again.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         match self.identify(deadline)? {
@@ -271,22 +271,6 @@ impl Watch {
         }
         let pidfd = self.pidfd.as_ref().expect("the loop ends with one");
         Ok(Identified::Known(pidfd.as_fd()))
-    }
-}
-
-/// Waits for the end of the attempt in `dir` and answers with it; `None`: it is gone without one.
-///
-/// # Errors
-/// As [`probe`].
-pub(crate) fn outcome(dir: &Path, watch: Watch) -> Result<Option<End>, KeeperError> {
-    let mut watch = watch;
-    loop {
-        watch.wait(None).map_err(KeeperError::Process)?;
-        match probe(dir)? {
-            Found::Recorded(end) => return Ok(Some(end)),
-            Found::Gone => return Ok(None),
-            Found::Alive(next) => watch = next,
-        }
     }
 }
 
