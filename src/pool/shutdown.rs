@@ -82,7 +82,8 @@ impl Phase {
 
     /// Moves on to `next`; false if the pool was there already.
     fn advance(&self, next: u32) -> bool {
-        // Relaxed: what has to see it is ordered by fences: [post] and [park], [end] and [post].
+        // Relaxed: who has to see it is ordered by fences: [post] and [end] with [park], [ended]
+        // with [post].
         let mut now = self.0.load(Ordering::Relaxed);
         while now < next {
             // Relaxed: as above.
