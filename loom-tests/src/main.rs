@@ -28,14 +28,35 @@ mod sync;
 /// Layer base, its lock-free files.
 #[path = "../../src/base"]
 mod base {
+    #[path = "../../loom-tests/src/stand_in/clock.rs"]
+    pub(crate) mod clock;
     pub(crate) mod epoch_cell;
     pub(crate) mod promise;
     mod seat;
 }
 
-/// Layer lane, its lock-free files.
+/// Layer pool, its lock-free files, and a stand-in for the pool itself.
+#[path = "../../src/pool"]
+mod pool {
+    pub(crate) mod injector;
+    pub(crate) mod latch;
+    pub(crate) mod sleep;
+    #[path = "../../loom-tests/src/stand_in/pool.rs"]
+    mod stand_in;
+    mod work;
+
+    pub(crate) use stand_in::Pool;
+    pub(crate) use work::{Carrier, Runnable, Work};
+}
+
+/// Layer lane, whole.
+#[allow(unused_imports)] // what only layers above use
+#[path = "../../src/lane/mod.rs"]
+mod lane;
+
+/// The inbox by itself: in the lane it is private.
 #[path = "../../src/lane"]
-mod lane {
+mod lane_parts {
     pub(crate) mod inbox;
 }
 

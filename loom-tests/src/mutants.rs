@@ -16,7 +16,7 @@ use crate::source::{self, Mutant};
 use crate::suite::{Ended, in_parallel, run_model};
 
 /// For the run of a model as it is.
-const BASELINE_LIMIT: Duration = Duration::from_secs(180);
+const BASELINE_LIMIT: Duration = Duration::from_secs(600);
 
 /// The models that reach a place, the quickest first.
 type Reached = BTreeMap<Site, Vec<(Duration, &'static str)>>;

@@ -31,22 +31,30 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a package of the workspace").into()
 }
 
-/// The lock-free files, from the root of the repository: the modules of the folders that `main.rs`
-/// includes by path, and theirs.
+/// The lock-free files, from the root of the repository: the modules that `main.rs` includes by
+/// path, and theirs.
 pub(crate) fn files() -> Vec<String> {
-    let mut files = Vec::new();
-    let mut folder = None;
+    let mut files = BTreeSet::new();
+    let mut path = None;
     for line in include_str!("main.rs").lines() {
-        if let Some(path) = line.trim().strip_prefix("#[path = \"../../") {
-            folder = path.strip_suffix("\"]").filter(|path| !path.ends_with(".rs"));
+        if let Some(included) = line.strip_prefix("#[path = \"../../src/") {
+            path = included.strip_suffix("\"]").map(|included| format!("src/{included}"));
+        } else if line.trim().starts_with("#[path") {
+            path = path.take_if(|path| !path.ends_with(".rs")); // a stand-in, on the next line
         } else if line == "}" {
-            folder = None;
-        } else if let (Some(folder), Some(name)) = (folder, declared(line)) {
-            include(folder, name, &mut files);
+            path = None;
+        } else if let (Some(included), Some(name)) = (&path, declared(line)) {
+            if included.ends_with(".rs") {
+                include(included.clone(), &mut files);
+                path = None;
+            } else if let Some(file) = file_of(included, name) {
+                include(file, &mut files);
+            }
         }
     }
+    files.retain(|file| !file.starts_with("src/sync/"));
     assert!(!files.is_empty(), "main.rs includes no file");
-    files
+    files.into_iter().collect()
 }
 
 /// The name in `mod name;`.
@@ -54,16 +62,19 @@ fn declared(line: &str) -> Option<&str> {
     line.trim().trim_start_matches("pub(crate) ").strip_prefix("mod ")?.strip_suffix(';')
 }
 
-fn include(folder: &str, name: &str, files: &mut Vec<String>) {
-    let path = |file: String| root().join(&file).exists().then_some(file);
-    let file = path(format!("{folder}/{name}.rs"))
-        .or_else(|| path(format!("{folder}/{name}/mod.rs")))
-        .expect("a declared module has a file");
+/// The file of the module of that name, if it is in that folder.
+fn file_of(folder: &str, name: &str) -> Option<String> {
+    let candidates = [format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")];
+    candidates.into_iter().find(|file| root().join(file).exists())
+}
+
+/// Adds the file and those of its modules.
+fn include(file: String, files: &mut BTreeSet<String>) {
+    let folder = file.trim_end_matches(".rs").trim_end_matches("/mod").to_string();
     let text = read(&file);
-    files.push(file);
-    for inner in text.split("#[cfg(test)]").next().unwrap_or_default().lines().filter_map(declared)
-    {
-        include(&format!("{folder}/{name}"), inner, files);
+    files.insert(file);
+    for name in text.split("#[cfg(test)]").next().unwrap_or_default().lines().filter_map(declared) {
+        include(file_of(&folder, name).expect("a declared module has a file"), files);
     }
 }
 
@@ -114,7 +125,7 @@ impl fmt::Display for Access {
 
 impl Access {
     fn is_exchange(&self) -> bool {
-        self.operation.starts_with("compare_exchange")
+        self.orders.len() == 2
     }
 
     /// Everything that is done to this access, the strongest weakening last.
@@ -174,6 +185,7 @@ const OPERATIONS: &[&str] = &[
     "fetch_or",
     "compare_exchange",
     "compare_exchange_weak",
+    "exchange", // a helper that hands its orderings on, `#[track_caller]`
     "fence",
 ];
 
@@ -199,7 +211,7 @@ fn accesses(file: &str, text: &str) -> Vec<Access> {
                 .iter()
                 .filter_map(|argument| ordering(argument.trim().strip_prefix("Ordering::")?))
                 .collect();
-            let expected = if word.starts_with("compare_exchange") { 2 } else { 1 };
+            let expected = if word.contains("exchange") { 2 } else { 1 };
             if orders.len() == expected {
                 let site = site_of(file, text, at);
                 let operation = word.to_string();

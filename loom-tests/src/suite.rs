@@ -16,7 +16,7 @@ use crate::models;
 use crate::source::root;
 
 /// Far more than any model takes on a loaded machine of two cores.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// How a child process ended.
 pub(crate) enum Ended {

@@ -47,10 +47,10 @@ use shard::Shard;
 pub(crate) use turn::{Abandon, Next, Step, Turn};
 
 use crate::pool::Pool;
-use crate::sync::Arc;
+use crate::sync::{Arc, sized};
 
 /// Shards of one set of lanes: more than workers, so that two busy keys seldom meet in one.
-const SHARDS: usize = 64;
+const SHARDS: usize = sized(64, 1);
 const _: () = assert!(SHARDS.is_power_of_two(), "shards are chosen by mask");
 
 /// All lanes of one owner, in shards. Dropping it closes it.

@@ -29,10 +29,10 @@ use super::turn::Turn;
 use super::visit::LaneVisit;
 use crate::base::clock::Clock;
 use crate::pool::{Carrier, Pool, Runnable, Work};
-use crate::sync::{Arc, AtomicBool, AtomicU64, CachePadded, Ordering, UnsafeCell};
+use crate::sync::{Arc, AtomicBool, AtomicU64, CachePadded, Ordering, UnsafeCell, sized};
 
 /// Messages of one shard visit.
-const MESSAGES_MAX: usize = 256;
+const MESSAGES_MAX: usize = sized(256, 2);
 
 /// See the page.
 pub(super) struct Shard<J: Turn> {

@@ -21,9 +21,10 @@ use super::shard::Shard;
 use super::turn::{Abandon, Next, Step, Turn};
 use crate::base::clock::Clock;
 use crate::pool::Runnable;
+use crate::sync::sized;
 
 /// Turns of one visit.
-const JOBS_MAX: u32 = 64;
+const JOBS_MAX: u32 = sized(64, 2) as u32;
 
 /// Time of one visit; a single turn may take longer.
 const TIME_MAX: Duration = Duration::from_micros(200);

@@ -21,7 +21,6 @@ use crate::mutation::{self, Exchange};
 #[path = "model_epoch.rs"]
 pub(crate) mod epoch;
 
-pub(crate) use loom::cell::UnsafeCell;
 pub(crate) use loom::sync::Arc;
 pub(crate) use loom::sync::atomic::Ordering;
 
@@ -39,6 +38,34 @@ pub(crate) const MODEL: bool = true;
 /// A spinning thread lets the others run.
 pub(crate) fn spin_loop() {
     loom::thread::yield_now();
+}
+
+/// loom's cell; one that dies after an access that did not happen before is reported.
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T>(loom::cell::UnsafeCell<T>);
+
+impl<T> UnsafeCell<T> {
+    #[track_caller]
+    pub(crate) fn new(value: T) -> Self {
+        Self(loom::cell::UnsafeCell::new(value))
+    }
+    #[track_caller]
+    pub(crate) fn with<R>(&self, read: impl FnOnce(*const T) -> R) -> R {
+        self.0.with(read)
+    }
+    #[track_caller]
+    pub(crate) fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {
+        self.0.with_mut(write)
+    }
+}
+
+impl<T> Drop for UnsafeCell<T> {
+    #[track_caller]
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.0.with_mut(|_| ());
+        }
+    }
 }
 
 /// Padding means nothing to the checker.

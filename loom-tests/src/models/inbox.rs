@@ -6,7 +6,7 @@ use loom::thread;
 
 use super::watched::Watched;
 use crate::check::{Bound, check};
-use crate::lane::inbox::{Inbox, Pushed};
+use crate::lane_parts::inbox::{Inbox, Pushed};
 use crate::sync::{Arc, UnsafeCell};
 
 /// The inbox and what its visits took, in order: two visits at a time, or one that did not happen

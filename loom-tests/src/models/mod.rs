@@ -3,7 +3,11 @@
 mod canary;
 mod epoch_cell;
 mod inbox;
+mod injector;
+mod lane;
+mod latch;
 mod promise;
+mod sleep;
 mod token;
 mod watched;
 
@@ -33,6 +37,29 @@ models! {
         blocks_come_back_while_another_produces,
         three_producers_meet_at_a_full_block,
         an_inbox_dropped_with_values_inside_drops_them;
+    lane:
+        jobs_of_one_key_from_two_threads,
+        a_burst_is_cut_by_the_budgets,
+        two_keys_of_one_shard,
+        a_wake_overtakes_the_report_of_the_wait,
+        a_held_lane_goes_on_when_released,
+        lanes_are_closed_while_jobs_come,
+        the_pool_ends_while_jobs_come;
+    latch:
+        the_frame_dies_when_its_latch_is_seen_set,
+        a_strangers_token_does_not_end_the_wait,
+        a_look_that_finds_it_set_sees_the_result;
+    sleep:
+        one_sleeper_one_poster,
+        one_sleeper_two_posters,
+        two_sleepers_one_poster,
+        two_sleepers_two_posters,
+        the_end_wakes_everybody,
+        quiet_means_that_the_work_has_ended,
+        quiet_sees_what_a_sleeper_queued;
+    injector:
+        two_producers_and_two_consumers,
+        an_injector_dropped_with_values_inside_drops_them;
     promise:
         a_waiter_sees_the_value,
         two_waiters_and_a_fulfiller,

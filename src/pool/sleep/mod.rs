@@ -270,6 +270,7 @@ impl Sleep {
         });
     }
 
+    #[track_caller] // an access of the models is known by its place: the caller's, not this one
     fn exchange(
         &self,
         old: Word,
