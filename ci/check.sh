@@ -16,7 +16,7 @@ readonly HOST=x86_64-unknown-linux-gnu
 # What the sanitizers run: the unit tests of the lock-free files and their users.
 readonly CORE_TESTS=(base:: lane:: pool:: coordinator::)
 # What Miri runs: the lock-free files alone.
-readonly MIRI_TESTS=(base:: lane::inbox pool::latch coordinator::token)
+readonly MIRI_TESTS=(base:: lane::inbox pool::latch coordinator::token coordinator::inline)
 
 missing() { # exit status 77: the gate could not run here
     echo "cannot run: $*"

@@ -60,25 +60,22 @@ type UndoFn = dyn FnMut(&mut UndoContext<'_>) -> Result<(), JobError> + Send;
 
 /// What a job does, by shape.
 pub(crate) enum Body<T> {
-    Once(InlineOnce<T>),
+    /// `None` once it has run.
+    Once(Option<InlineOnce<T>>),
     Repeatable(Box<BodyFn<T>>),
     Future(Box<FutureFn<T>>),
-    /// A `Once` that has run: there is nothing to run again.
-    Spent,
 }
 
 /// The undo, by shape.
 pub(crate) enum Undo {
-    None,
-    Once(Box<UndoOnceFn>),
+    /// `None` once it has run.
+    Once(Option<Box<UndoOnceFn>>),
     Repeatable(Box<UndoFn>),
-    /// A `Once` that has run.
-    Spent,
 }
 
 /// Everything about a job but its body.
 pub(crate) struct Options {
-    pub(crate) undo: Undo,
+    pub(crate) undo: Option<Undo>,
     pub(crate) undo_retry: RetryPolicy,
     pub(crate) retry: RetryPolicy,
     pub(crate) on_failure: OnFailure,
@@ -90,7 +87,7 @@ pub(crate) struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            undo: Undo::None,
+            undo: None,
             undo_retry: RetryPolicy { conflicts: 0, ..RetryPolicy::default() },
             retry: RetryPolicy::default(),
             on_failure: OnFailure::default(),
@@ -134,7 +131,7 @@ impl<T: Send + 'static> Job<T> {
     where
         F: FnOnce(&mut JobContext<'_>) -> Result<T, JobError> + Send + 'static,
     {
-        Self::with(Body::Once(InlineOnce::new(body)))
+        Self::with(Body::Once(Some(InlineOnce::new(body))))
     }
 
     /// A body that can be run again, after failures as [`retry`](Self::retry) says and after
@@ -188,7 +185,7 @@ impl<T: Send + 'static> Job<T> {
     where
         F: FnOnce(&mut UndoContext<'_>) -> Result<(), JobError> + Send + 'static,
     {
-        self.options().undo = Undo::Once(Box::new(undo));
+        self.options().undo = Some(Undo::Once(Some(Box::new(undo))));
         self
     }
 
@@ -198,7 +195,7 @@ impl<T: Send + 'static> Job<T> {
         F: FnMut(&mut UndoContext<'_>) -> Result<(), JobError> + Send + 'static,
     {
         let options = self.options();
-        options.undo = Undo::Repeatable(Box::new(undo));
+        options.undo = Some(Undo::Repeatable(Box::new(undo)));
         options.undo_retry = policy;
         self
     }
@@ -246,7 +243,6 @@ impl<T> fmt::Debug for Job<T> {
             Body::Once(_) => "once",
             Body::Repeatable(_) => "repeatable",
             Body::Future(_) => "future",
-            Body::Spent => "spent",
         };
         f.debug_struct("Job").field("body", &body).finish_non_exhaustive()
     }

@@ -147,7 +147,7 @@ impl Coordinator {
         let job = self.check(&key, job)?;
         let inner = self.inner();
         let entry = match job {
-            Job { body: Body::Once(body), options: None } => {
+            Job { body: Body::Once(Some(body)), options: None } => {
                 Entry::Plain(body.detached(), inner.clone())
             }
             job => Entry::Full(Box::new(Run::detached(inner, key.clone(), job))),

@@ -20,7 +20,7 @@ use super::entry::{Entry, Steps};
 use super::error::JobError;
 use super::handle::Ticket;
 use super::inner::{Inner, Phase};
-use super::job::{Body, Job, OpenTokens, Options, Undo};
+use super::job::{Body, Job, OpenTokens, Options};
 use super::outcome::JobOutcome;
 use super::state::{Action, Ending, Event, Part, Stage, State};
 use super::token::{TokenEnd, Tokens};
@@ -85,7 +85,7 @@ impl<T: Send + 'static> Run<T> {
     }
 
     fn has_undo(&self) -> bool {
-        !matches!(self.options.undo, Undo::None)
+        self.options.undo.is_some()
     }
 
     /// Goes on from `event` until the job waits or has ended.
@@ -222,7 +222,7 @@ impl<T: Send + 'static> Run<T> {
 impl Run<()> {
     /// The rest of a plain job whose body has returned and left tokens behind.
     pub(crate) fn resumed(inner: &Arc<Inner>, key: Key) -> Self {
-        let mut run = Self::detached(inner, key, Job { body: Body::Spent, options: None });
+        let mut run = Self::detached(inner, key, Job { body: Body::Once(None), options: None });
         run.state = State::Active(Part::Body, Stage::Running);
         run.of_body.attempts = 1;
         run

@@ -4,6 +4,7 @@
 //! never end fails after [`support::LONG`].
 
 mod asynchronous;
+mod chaos;
 mod counters;
 mod failure;
 mod handles;

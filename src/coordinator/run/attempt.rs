@@ -93,45 +93,48 @@ impl<T: Send + 'static> Run<T> {
     }
 
     /// Calls the body; `None` if it is a future that waits.
-    pub(super) fn run_body(&mut self, lane: &LaneRef<Entry>) -> Option<Result<T, JobError>> {
-        let attempt = self.of_body.attempts;
+    fn run_body(&mut self, lane: &LaneRef<Entry>) -> Option<Result<T, JobError>> {
         let _current = current::enter(&self.inner, self.ticket.key());
-        if let Body::Future(body) = &mut self.body {
-            let job = self.ticket.clone();
-            let (context, tokens) = JobContext::owned(&self.inner, lane, job, attempt);
-            self.attempt.tokens = Some(tokens);
-            match unwind::halt(|| body(context)) {
-                Ok(future) => self.attempt.future = Some(Polled::new(future, lane)),
-                Err(payload) => return Some(Err(self.panicked(payload))),
-            }
-            return self.poll();
-        }
+        let attempt = self.of_body.attempts;
         let whose = Whose::Borrowed(&*self.ticket);
         let mut context = JobContext::borrowed(&self.inner, lane, whose, attempt);
         let result = match &mut self.body {
+            Body::Future(body) => {
+                let job = self.ticket.clone();
+                let (context, tokens) = JobContext::owned(&self.inner, lane, job, attempt);
+                self.attempt.tokens = Some(tokens);
+                return match unwind::halt(|| body(context)) {
+                    Ok(future) => {
+                        self.attempt.future = Some(Polled::new(future, lane));
+                        self.poll()
+                    }
+                    Err(payload) => Some(Err(self.panicked(payload))),
+                };
+            }
             Body::Repeatable(body) => unwind::halt(|| body(&mut context)),
-            once => match std::mem::replace(once, Body::Spent) {
-                Body::Once(body) => unwind::halt(|| body.call(&mut context)),
-                _ => Ok(Err(JobError::Abandoned)),
-            },
+            Body::Once(body) => {
+                let body = body.take().expect("it is not run again");
+                unwind::halt(|| body.call(&mut context))
+            }
         };
         self.attempt.tokens = context.into_tokens();
         Some(result.unwrap_or_else(|payload| Err(self.panicked(payload))))
     }
 
-    pub(super) fn run_undo(&mut self, lane: &LaneRef<Entry>) -> Result<(), JobError> {
+    fn run_undo(&mut self, lane: &LaneRef<Entry>) -> Result<(), JobError> {
         let _current = current::enter(&self.inner, self.ticket.key());
-        let cause = self.cause.get_or_insert(JobError::Abandoned);
-        let job = JobContext::borrowed(&self.inner, lane, Whose::Nobody, self.of_undo.attempts);
-        let mut context =
-            UndoContext { job, cause, attempts: self.of_body.attempts, ends: &self.ends };
-        let result = match &mut self.options.undo {
+        let mut context = UndoContext {
+            job: JobContext::borrowed(&self.inner, lane, Whose::Nobody, self.of_undo.attempts),
+            cause: self.cause.as_ref().expect("what is undone has failed"),
+            attempts: self.of_body.attempts,
+            ends: &self.ends,
+        };
+        let result = match self.options.undo.as_mut().expect("the machine was told of an undo") {
             Undo::Repeatable(undo) => unwind::halt(|| undo(&mut context)),
-            Undo::Spent | Undo::None => Ok(Err(JobError::Abandoned)),
-            once => match std::mem::replace(once, Undo::Spent) {
-                Undo::Once(undo) => unwind::halt(|| undo(&mut context)),
-                _ => Ok(Err(JobError::Abandoned)),
-            },
+            Undo::Once(undo) => {
+                let undo = undo.take().expect("it is not run again");
+                unwind::halt(|| undo(&mut context))
+            }
         };
         self.attempt.tokens = context.job.into_tokens();
         result.unwrap_or_else(|payload| Err(self.panicked(payload)))
@@ -192,7 +195,7 @@ impl<T: Send + 'static> Run<T> {
     }
 
     pub(super) fn failed_with_kept_error(&mut self, part: Part) -> Event {
-        let error = self.attempt.error.take().unwrap_or(JobError::TimedOut);
+        let error = self.attempt.error.take().expect("kept when it failed");
         self.failed(part, error)
     }
 
@@ -215,11 +218,11 @@ impl<T: Send + 'static> Run<T> {
     pub(super) fn judge(&mut self, part: Part, error: &JobError) -> bool {
         let (policy, progress, can_repeat) = match part {
             Part::Body => {
-                let can = !matches!(self.body, Body::Spent);
+                let can = !matches!(self.body, Body::Once(_));
                 (&self.options.retry, &mut self.of_body, can)
             }
             Part::Undo => {
-                let can = matches!(self.options.undo, Undo::Repeatable(_));
+                let can = matches!(self.options.undo, Some(Undo::Repeatable(_)));
                 (&self.options.undo_retry, &mut self.of_undo, can)
             }
         };

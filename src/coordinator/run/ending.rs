@@ -2,7 +2,6 @@
 
 use super::Run;
 use crate::coordinator::control::{Controlled, Start};
-use crate::coordinator::error::JobError;
 use crate::coordinator::job::{Body, OnDoubleFault, OnFailure};
 use crate::coordinator::outcome::JobOutcome;
 use crate::coordinator::state::{Ending, State};
@@ -26,26 +25,27 @@ impl<T: Send + 'static> Run<T> {
     }
 
     pub(super) fn outcome(&mut self) -> JobOutcome<T> {
-        let cause = self.cause.take().unwrap_or(JobError::Abandoned);
-        match self.ending {
-            Some(Ending::Completed) => match self.value.take() {
-                Some(value) => JobOutcome::Completed(value),
-                None => JobOutcome::Lost,
-            },
-            Some(Ending::RolledBack) => JobOutcome::RolledBack { cause },
-            Some(Ending::Unsuccessful) => JobOutcome::without_undo(cause),
-            Some(Ending::DoubleFault) => {
-                let rollback = self.rollback.take().unwrap_or(JobError::Abandoned);
-                JobOutcome::DoubleFault { cause, rollback }
+        let failed = "an attempt has failed";
+        match self.ending.expect("the machine has ended") {
+            Ending::Completed => {
+                JobOutcome::Completed(self.value.take().expect("the body has returned"))
             }
-            Some(Ending::NotStarted | Ending::Lost) | None => JobOutcome::Lost,
+            Ending::RolledBack => {
+                JobOutcome::RolledBack { cause: self.cause.take().expect(failed) }
+            }
+            Ending::Unsuccessful => JobOutcome::without_undo(self.cause.take().expect(failed)),
+            Ending::DoubleFault => JobOutcome::DoubleFault {
+                cause: self.cause.take().expect(failed),
+                rollback: self.rollback.take().expect("the undo has failed"),
+            },
+            Ending::NotStarted | Ending::Lost => JobOutcome::Lost,
         }
     }
 
     /// Drops what the user gave, then stores the outcome; once.
     pub(super) fn publish(&mut self, outcome: JobOutcome<T>) {
         self.give_up_attempt();
-        self.inner.discard(std::mem::replace(&mut self.body, Body::Spent));
+        self.inner.discard(std::mem::replace(&mut self.body, Body::Once(None)));
         self.inner.discard(std::mem::take(&mut self.options));
         if self.state == State::Queued {
             // No turn has claimed it: if a canceller has, the outcome is published.
