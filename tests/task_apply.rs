@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use laneway::task::{
     AllocationId, Answer, Backoff, Command, Failure, FailureKind, Limits, NewTask, Node, NodeId,
-    OnFailure, Outcome, Phase, Policies, Rejection, State, TaskId, Timestamp, apply, diff, plan,
+    OnFailure, Outcome, Phase, Policies, Rejection, State, TaskId, Timestamp, apply, apply_to,
+    diff, plan,
 };
 use proptest::prelude::*;
 
@@ -516,13 +517,47 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Over trees of several levels, with much and with little in common.
+    #[test]
+    fn a_diff_names_every_difference_and_nothing_else(
+        base in prop::collection::vec(0..2000u16, 0..900),
+        removed in prop::collection::vec(0..2000u16, 0..60),
+        started in prop::collection::vec(0..2000u16, 0..60),
+    ) {
+        let id = |n: u16| TaskId::from(format!("t{n:04}"));
+        let start = |state: &mut State, n: u16, params: u8| {
+            let task = NewTask { id: id(n), ..NewTask::new("x", "run").params([params]) };
+            // Refused where the id is taken.
+            let _ = apply_to(state, Command::Start(task), Timestamp(0));
+        };
+        let mut before = State::default();
+        base.iter().for_each(|n| start(&mut before, *n, 0));
+        let mut after = before.clone();
+        for n in removed {
+            let _ = apply_to(&mut after, Command::Remove { id: id(n) }, Timestamp(0));
+        }
+        started.iter().for_each(|n| start(&mut after, *n, 1));
+
+        let expected: Vec<_> = (0..2000)
+            .map(|n| (before.get(id(n).as_str()).cloned(), after.get(id(n).as_str()).cloned()))
+            .filter(|(before, after)| before != after)
+            .collect();
+        let found = diff(&before, &after).records;
+        let found: Vec<_> = found.into_iter().map(|change| (change.before, change.after)).collect();
+        prop_assert_eq!(found, expected);
+    }
+}
+
 #[test]
 fn a_rejection_leaves_the_state_equal() {
     let start = Command::Start(NewTask::new("a", "run"));
     let (state, _) = apply(&State::default(), start, Timestamp(0)).expect("a new id");
     let mut copy = state.clone();
     let other = Command::Start(NewTask::new("a", "run").params([1]));
-    let refused = laneway::task::apply_to(&mut copy, other, Timestamp(1));
+    let refused = apply_to(&mut copy, other, Timestamp(1));
     assert_eq!(refused, Err(Rejection::AlreadyExists { id: "a".into() }));
     assert!(copy == state);
 }

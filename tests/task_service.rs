@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use laneway::pool::{Pool, PoolConfig};
+use laneway::pool::{Pool, PoolConfig, Shutdown};
 use laneway::service::{
     Assignment, Completion, Executor, Progress, TaskConfig, TaskContext, TaskError, TaskService,
 };
@@ -646,6 +646,26 @@ fn whoever_asks_while_the_service_ends_is_answered() {
             }
             assert_eq!(tasks.shutdown(LONG), 0);
         });
+    }
+}
+
+#[test]
+fn a_service_whose_pool_has_ended_keeps_its_tasks_and_still_ends() {
+    let pool = pool();
+    let store = MemoryStore::new();
+    let tasks = open(&pool, store.clone());
+    tasks.register("done", |_: &TaskContext| Ok(Progress::Done([].into()))).expect("a new name");
+    pool.shutdown(Shutdown::Cancel, LONG).expect("not on a worker");
+    for id in ["a", "b"] {
+        assert!(tasks.start(NewTask::new(id, "done")).wait().expect("still durable").created);
+    }
+    assert_eq!(tasks.shutdown(LONG), 0);
+
+    let again = self::pool();
+    let tasks = open(&again, store);
+    tasks.register("done", |_: &TaskContext| Ok(Progress::Done([].into()))).expect("a new name");
+    for id in ["a", "b"] {
+        assert_eq!(tasks.end_of(id).wait().expect("it ends").outcome, Outcome::Completed);
     }
 }
 

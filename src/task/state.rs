@@ -1,8 +1,8 @@
 //! All tasks, and the indexes that keep every command O(log n).
 //!
 //! Persistent (structure-sharing) maps: a clone costs a few reference counts, a change copies one
-//! path, two versions can be compared in the time of their difference. `State` is a value: equal
-//! histories make equal states.
+//! path, two versions can be compared in the time of their difference (why these maps:
+//! docs/decisions/snapshot-map.md). `State` is a value: equal histories make equal states.
 //!
 //! Stored are the records, the tombstones, the opaque records and the two counters. Everything else
 //! is an index, a function of the records, rebuilt at load:
