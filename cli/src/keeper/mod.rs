@@ -75,6 +75,8 @@
 //! * Orphans of a killed keeper that all wiped their environment are not recognised as ours.
 //! * Linux 5.3 or newer, `/proc` mounted.
 //!
+//! What else was considered, and what this costs: `docs/decisions/keeper.md`.
+//!
 //! Not here: which jobs there are, what an end means for them, where output goes (files that the
 //! caller opens; never pipes, which would die with the runner).
 
