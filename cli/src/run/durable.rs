@@ -157,7 +157,7 @@ impl Durable {
             let head = key.jobs.iter().find(|&&job| self.ends()[job].is_none());
             if let Some(&head) = head
                 && let Some(previous) = self.jobs.plan.previous(head)
-                && self.turn(head) == Turn::Hold
+                && self.turn(head) == Some(Turn::Hold)
             {
                 self.jobs.board.hold_behind(previous);
             }
@@ -170,7 +170,13 @@ impl Durable {
             // A record that is not of this job file: somebody else's, left alone.
             return self.unreported().push(completion);
         };
-        match self.turn(job) {
+        let Some(turn) = self.turn(job) else {
+            self.unreported().push(completion);
+            return self
+                .jobs
+                .abort(&format!("job {id:?} was begun before the end of the one before"));
+        };
+        match turn {
             Turn::Run => self.submit(job, completion),
             Turn::Fail { predecessor } => {
                 let cause = Cause::Predecessor { id: predecessor };
@@ -180,13 +186,13 @@ impl Durable {
         }
     }
 
-    /// What the end of the job before it means for this one.
-    fn turn(&self, job: usize) -> Turn {
-        let Some(previous) = self.jobs.plan.previous(job) else { return Turn::Run };
+    /// What the end of the job before it means for this one; `None` while that has not ended.
+    fn turn(&self, job: usize) -> Option<Turn> {
+        let Some(previous) = self.jobs.plan.previous(job) else { return Some(Turn::Run) };
         let ends = self.ends();
-        let Some(end) = &ends[previous] else { return Turn::Hold };
+        let end = ends[previous].as_ref()?;
         let spec = &self.jobs.plan.jobs[previous];
-        match (&end.outcome, spec.on_fail) {
+        Some(match (&end.outcome, spec.on_fail) {
             (Outcome::Completed, _) => Turn::Run,
             (Outcome::Failed { cause: Cause::Predecessor { id } }, _) => {
                 Turn::Fail { predecessor: id.clone() }
@@ -199,7 +205,7 @@ impl Durable {
                 let begun = || self.state.was_begun(&self.jobs.plan.jobs[job].id);
                 if released || begun() { Turn::Run } else { Turn::Hold }
             }
-        }
+        })
     }
 
     fn submit(self: &Arc<Durable>, job: usize, completion: Completion) {
