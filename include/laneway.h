@@ -454,8 +454,47 @@ typedef enum laneway_failure_kind {
 } laneway_failure_kind;
 
 /**
+ * Why a task is where it is.
+ */
+typedef enum laneway_explanation_kind {
+  /**
+   * Something that this version of the header has no name for.
+   */
+  LANEWAY_EXPLANATION_OTHER = 0,
+  /**
+   * A node has it: `allocation`, `cancelling`.
+   */
+  LANEWAY_EXPLANATION_ASSIGNED = 1,
+  /**
+   * No node offers its executor, or those that do have no room.
+   */
+  LANEWAY_EXPLANATION_NO_SUITABLE_NODE = 2,
+  /**
+   * An earlier task of its lane has not ended: `*head`.
+   */
+  LANEWAY_EXPLANATION_BEHIND_IN_LANE = 3,
+  /**
+   * Pauses after a failure: `until_ms`.
+   */
+  LANEWAY_EXPLANATION_BACKING_OFF = 4,
+  /**
+   * Failed too often; waits to be resumed or removed.
+   */
+  LANEWAY_EXPLANATION_PARKED = 5,
+  /**
+   * Over: `outcome`.
+   */
+  LANEWAY_EXPLANATION_ENDED = 6,
+  /**
+   * Written by a newer version.
+   */
+  LANEWAY_EXPLANATION_OPAQUE = 7,
+} laneway_explanation_kind;
+
+/**
  * The right and the duty to report the end of one run. Unique: ended once, by
- * `laneway_completion_complete`, `laneway_completion_fail` or `laneway_completion_free`.
+ * `laneway_completion_complete`, `laneway_completion_fail`, `laneway_completion_hand_back` or
+ * `laneway_completion_free`.
  */
 typedef struct laneway_completion laneway_completion;
 
@@ -764,6 +803,20 @@ typedef struct laneway_outcome {
 } laneway_outcome;
 
 /**
+ * Bytes that somebody else owns; each function that gives some names the owner.
+ */
+typedef struct laneway_bytes {
+  /**
+   * The first byte; not NULL when `len` is above 0.
+   */
+  const uint8_t *ptr;
+  /**
+   * How many.
+   */
+  size_t len;
+} laneway_bytes;
+
+/**
  * Called once when a job has ended, on a worker, as work of its own. `job` is borrowed.
  */
 typedef void (*laneway_done_fn)(void *user_data, struct laneway_job *job);
@@ -945,9 +998,9 @@ typedef struct laneway_task_service_options {
 } laneway_task_service_options;
 
 /**
- * Begins a task, on a worker: answers `laneway_task_context_done`, `laneway_task_context_fail`,
- * 0 for an empty result, below 0 for a failure, or `LANEWAY_PENDING` after
- * `laneway_task_context_defer`. Called once for each allocation, for several tasks at a time.
+ * Begins a task, on a worker: returns what `laneway_task_context_done`,
+ * `laneway_task_context_fail` or `laneway_task_context_hand_back` gave, 0 for an empty result,
+ * below 0 for a failure, or `LANEWAY_PENDING` after `laneway_task_context_defer`. Called once for each allocation, for several tasks at a time.
  *
  * No exception, `longjmp` or `pthread_exit` may leave it.
  */
@@ -995,20 +1048,6 @@ typedef void (*laneway_answer_fn)(void *user_data,
                                   laneway_status status,
                                   const struct laneway_task *task,
                                   const struct laneway_error *error);
-
-/**
- * Bytes that somebody else owns; each function that gives some names the owner.
- */
-typedef struct laneway_bytes {
-  /**
-   * The first byte; not NULL when `len` is above 0.
-   */
-  const uint8_t *ptr;
-  /**
-   * How many.
-   */
-  size_t len;
-} laneway_bytes;
 
 /**
  * What is known of a task. The views belong to the handle or context that was read.
@@ -1157,6 +1196,46 @@ typedef struct laneway_new_task {
    */
   uint64_t ended_ttl_ns;
 } laneway_new_task;
+
+/**
+ * Why a task is where it is. A field that does not belong to its kind is 0.
+ */
+typedef struct laneway_explanation {
+  /**
+   * Set by `laneway_explanation_init`.
+   */
+  size_t struct_size;
+  /**
+   * One of `enum laneway_explanation_kind`.
+   */
+  uint32_t kind;
+  /**
+   * 1 once a cancel was accepted.
+   */
+  uint32_t cancelling;
+  /**
+   * The fencing token of the run.
+   */
+  uint64_t allocation;
+  /**
+   * When the pause is over, in milliseconds since 1970.
+   */
+  uint64_t until_ms;
+  /**
+   * One of `enum laneway_task_outcome`.
+   */
+  uint32_t outcome;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+} laneway_explanation;
+
+/**
+ * Looks at one record: 0 or above to go on, below 0 to stop. The view and what it points at are
+ * borrowed: valid during the call.
+ */
+typedef laneway_status (*laneway_visit_fn)(void *user_data, const struct laneway_task_view *view);
 
 #ifdef __cplusplus
 extern "C" {
@@ -1449,6 +1528,18 @@ LANEWAY_API laneway_status laneway_undo_context_cause(const struct laneway_undo_
 LANEWAY_API uint32_t laneway_undo_context_attempts(const struct laneway_undo_context *context);
 
 /**
+ * The number of this run of the undo, from 1.
+ *
+ * Threads: that of the undo.
+ * Blocks: no.
+ * In callbacks: in the undo.
+ * Ownership: borrows `context`.
+ *
+ * @pre `context` is the one that the undo was called with, and it has not returned.
+ */
+LANEWAY_API uint32_t laneway_undo_context_undo_attempt(const struct laneway_undo_context *context);
+
+/**
  * How many tokens the last attempt took.
  *
  * Threads: that of the undo.
@@ -1631,6 +1722,18 @@ laneway_status laneway_job_cause(const struct laneway_job *job,
 LANEWAY_API
 laneway_status laneway_job_rollback_cause(const struct laneway_job *job,
                                           struct laneway_error **out);
+
+/**
+ * The key that the job was submitted under; no bytes for NULL.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `job`; the view lives as long as the reference.
+ *
+ * @pre `job` is NULL or a job that the caller has a reference to.
+ */
+LANEWAY_API struct laneway_bytes laneway_job_key(const struct laneway_job *job);
 
 /**
  * Asks the job to stop. One that has not started ends now; one that waits for tokens or its backoff
@@ -1932,6 +2035,18 @@ LANEWAY_API size_t laneway_pool_workers(const struct laneway_pool *pool);
 LANEWAY_API bool laneway_pool_on_worker(const struct laneway_pool *pool);
 
 /**
+ * Whether the pool has begun to end.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `pool`.
+ *
+ * @pre `pool` is NULL or a pool that the caller has a reference to.
+ */
+LANEWAY_API bool laneway_pool_is_shutting_down(const struct laneway_pool *pool);
+
+/**
  * Reads the counters, without stopping anything.
  *
  * Threads: any.
@@ -2094,6 +2209,18 @@ laneway_status laneway_work_wait(struct laneway_work *work,
                                  laneway_status *result);
 
 /**
+ * Whether submitted work has ended, in whatever way.
+ *
+ * Threads: any, one at a time.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `work`.
+ *
+ * @pre `work` is NULL or is not freed, and not used by another thread meanwhile.
+ */
+LANEWAY_API bool laneway_work_is_done(const struct laneway_work *work);
+
+/**
  * Cancels submitted work that has not started.
  *
  * @return `LANEWAY_EALREADY` if it has.
@@ -2154,6 +2281,18 @@ laneway_status laneway_pool_schedule_after(struct laneway_pool *pool,
  * @pre `timer` is not freed.
  */
 LANEWAY_API laneway_status laneway_timer_cancel(const struct laneway_timer *timer);
+
+/**
+ * Whether a timer has fired or was cancelled.
+ *
+ * Threads: any, also at the same time.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `timer`.
+ *
+ * @pre `timer` is NULL or is not freed.
+ */
+LANEWAY_API bool laneway_timer_is_over(const struct laneway_timer *timer);
 
 /**
  * Frees `timer`; it still fires. NULL is allowed.
@@ -2467,6 +2606,23 @@ laneway_status laneway_completion_fail(struct laneway_completion *completion,
                                        struct laneway_pending **out);
 
 /**
+ * The run stops without an end: the task waits to be assigned again, and no failure is counted. If
+ * it was asked to cancel, it has ended as cancelled.
+ *
+ * @param[out] out  as for `laneway_completion_complete`.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: consumes `completion`; the caller owns `*out`.
+ *
+ * @pre `completion` is NULL or was not ended, and is not used again; `out` is NULL or writable.
+ */
+LANEWAY_API
+laneway_status laneway_completion_hand_back(struct laneway_completion *completion,
+                                            struct laneway_pending **out);
+
+/**
  * Gives `completion` up without a report: the run has failed. NULL is allowed.
  *
  * Threads: any.
@@ -2578,6 +2734,20 @@ laneway_status laneway_task_context_fail(struct laneway_task_context *task,
                                          uint32_t kind,
                                          const void *message,
                                          size_t len);
+
+/**
+ * Says that the run stops without an end, perhaps because it was told to, and returns
+ * `LANEWAY_OK`: the task waits to be assigned again, and no failure is counted. If it was asked to
+ * cancel, it has ended as cancelled.
+ *
+ * Threads: that of the call.
+ * Blocks: no.
+ * In callbacks: in the executor's start.
+ * Ownership: borrows `task`.
+ *
+ * @pre `task` is the one that the executor was called with, and it has not returned.
+ */
+LANEWAY_API laneway_status laneway_task_context_hand_back(struct laneway_task_context *task);
 
 /**
  * Takes over the report of the end: return `LANEWAY_PENDING`, and the task runs until the
@@ -2841,6 +3011,63 @@ laneway_status laneway_task_service_get(struct laneway_task_service *service,
                                         const void *id,
                                         size_t id_len,
                                         struct laneway_task **out);
+
+/**
+ * Clears `explanation` and sets its size.
+ *
+ * @param struct_size  `sizeof *explanation`, as the caller's header has it.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `explanation`.
+ *
+ * @pre `explanation` is NULL or writable for `struct_size` bytes.
+ */
+LANEWAY_API
+void laneway_explanation_init(struct laneway_explanation *explanation,
+                              size_t struct_size);
+
+/**
+ * Why a task is where it is, as of the last commit.
+ *
+ * @param[out] head  the task that it waits for, if it waits for one: read its `id`; may be NULL.
+ * @return `LANEWAY_ENOTFOUND` if there is no record of it.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: the caller owns `*head`.
+ *
+ * @pre `service` is a service that the caller has a reference to; `id` is UTF-8 of `id_len` bytes;
+ * `explanation` was filled by `laneway_explanation_init`; `head` is NULL or writable.
+ */
+LANEWAY_API
+laneway_status laneway_task_service_explain(struct laneway_task_service *service,
+                                            const void *id,
+                                            size_t id_len,
+                                            struct laneway_explanation *explanation,
+                                            struct laneway_task **head);
+
+/**
+ * Calls `function` with every record as of the last commit, in the order of their ids.
+ *
+ * @param[out] revision  that of the commit; may be NULL.
+ * @return what `function` returned when it stopped, else `LANEWAY_OK`.
+ *
+ * Threads: any.
+ * Blocks: no; changes meanwhile are not seen.
+ * In callbacks: allowed.
+ * Ownership: borrows `user_data`.
+ *
+ * @pre `service` is a service that the caller has a reference to; `function` may be called with
+ * `user_data`; `revision` is NULL or writable.
+ */
+LANEWAY_API
+laneway_status laneway_task_service_visit(struct laneway_task_service *service,
+                                          laneway_visit_fn function,
+                                          void *user_data,
+                                          uint64_t *revision);
 
 /**
  * The name of a status, for messages: `"LANEWAY_EINVAL"`; never NULL.

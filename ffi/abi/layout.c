@@ -12,7 +12,6 @@
 _Static_assert(sizeof(void *) == 8, "the offsets below are those of 64 bit machines");
 _Static_assert(sizeof(laneway_status) == 4, "a status is 32 bits wide");
 
-
 SIZE_MIN(laneway_coordinator_options, 16);
 AT(laneway_coordinator_options, struct_size, 0);
 AT(laneway_coordinator_options, flags, 8);
@@ -64,6 +63,10 @@ AT(laneway_outcome, started, 12);
 AT(laneway_outcome, cause, 16);
 AT(laneway_outcome, rollback, 20);
 
+SIZE_MIN(laneway_bytes, 16);
+AT(laneway_bytes, ptr, 0);
+AT(laneway_bytes, len, 8);
+
 SIZE_MIN(laneway_pool_options, 56);
 AT(laneway_pool_options, struct_size, 0);
 AT(laneway_pool_options, flags, 8);
@@ -113,10 +116,6 @@ AT(laneway_executor_vtable, room, 16);
 AT(laneway_executor_vtable, start, 24);
 AT(laneway_executor_vtable, validate, 32);
 
-SIZE_MIN(laneway_bytes, 16);
-AT(laneway_bytes, ptr, 0);
-AT(laneway_bytes, len, 8);
-
 SIZE_MIN(laneway_task_view, 184);
 AT(laneway_task_view, struct_size, 0);
 AT(laneway_task_view, id, 8);
@@ -154,6 +153,15 @@ AT(laneway_new_task, attempts, 84);
 AT(laneway_new_task, backoff_base_ns, 88);
 AT(laneway_new_task, backoff_max_ns, 96);
 AT(laneway_new_task, ended_ttl_ns, 104);
+
+SIZE_MIN(laneway_explanation, 40);
+AT(laneway_explanation, struct_size, 0);
+AT(laneway_explanation, kind, 8);
+AT(laneway_explanation, cancelling, 12);
+AT(laneway_explanation, allocation, 16);
+AT(laneway_explanation, until_ms, 24);
+AT(laneway_explanation, outcome, 32);
+AT(laneway_explanation, reserved, 36);
 
 IS(LANEWAY_OK, 0);
 IS(LANEWAY_PENDING, 1);
@@ -250,3 +258,12 @@ IS(LANEWAY_TASK_OUTCOME_OTHER, 5);
 
 IS(LANEWAY_FAILURE_RUN, 0);
 IS(LANEWAY_FAILURE_START, 1);
+
+IS(LANEWAY_EXPLANATION_OTHER, 0);
+IS(LANEWAY_EXPLANATION_ASSIGNED, 1);
+IS(LANEWAY_EXPLANATION_NO_SUITABLE_NODE, 2);
+IS(LANEWAY_EXPLANATION_BEHIND_IN_LANE, 3);
+IS(LANEWAY_EXPLANATION_BACKING_OFF, 4);
+IS(LANEWAY_EXPLANATION_PARKED, 5);
+IS(LANEWAY_EXPLANATION_ENDED, 6);
+IS(LANEWAY_EXPLANATION_OPAQUE, 7);

@@ -271,6 +271,26 @@ pub unsafe extern "C" fn laneway_undo_context_attempts(
     })
 }
 
+/// The number of this run of the undo, from 1.
+///
+/// Threads: that of the undo.
+/// Blocks: no.
+/// In callbacks: in the undo.
+/// Ownership: borrows `context`.
+///
+/// # Safety
+///
+/// `context` is the one that the undo was called with, and it has not returned.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn laneway_undo_context_undo_attempt(
+    context: *const laneway_undo_context,
+) -> u32 {
+    boundary_or(0, || {
+        // SAFETY: the caller's contract.
+        unsafe { borrow(context) }.map_or(0, |attempt| attempt.context.undo_attempt())
+    })
+}
+
 /// How many tokens the last attempt took.
 ///
 /// Threads: that of the undo.

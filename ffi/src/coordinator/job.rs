@@ -8,7 +8,7 @@ use laneway::coordinator::{JobError, JobHandle, JobOutcome, JobStatus, WaitError
 use super::outcome::{failure_of, laneway_outcome, outcome_of, rollback_of};
 use crate::boundary::{boundary, boundary_or};
 use crate::callback::{UserData, laneway_drop_fn};
-use crate::convert::{Out, limit, required};
+use crate::convert::{Out, laneway_bytes, limit, required};
 use crate::error::{Failure, Report, laneway_error};
 use crate::handle::{Counted, Handle, Opaque, borrow, give, release, retain, share_arc};
 use crate::options;
@@ -227,6 +227,25 @@ unsafe fn why(
         out.set(give(failure_of(cause)));
     }
     Ok(LANEWAY_OK.status())
+}
+
+/// The key that the job was submitted under; no bytes for NULL.
+///
+/// Threads: any.
+/// Blocks: no.
+/// In callbacks: allowed.
+/// Ownership: borrows `job`; the view lives as long as the reference.
+///
+/// # Safety
+///
+/// `job` is NULL or a job that the caller has a reference to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn laneway_job_key(job: *const laneway_job) -> laneway_bytes {
+    boundary_or(laneway_bytes::NONE, || {
+        // SAFETY: the caller's contract.
+        let job = unsafe { borrow(job) };
+        job.map_or(laneway_bytes::NONE, |job| laneway_bytes::of(job.key().as_bytes()))
+    })
 }
 
 /// Asks the job to stop. One that has not started ends now; one that waits for tokens or its backoff

@@ -353,6 +353,22 @@ pub unsafe extern "C" fn laneway_pool_on_worker(pool: *const laneway_pool) -> bo
     })
 }
 
+/// Whether the pool has begun to end.
+///
+/// Threads: any.
+/// Blocks: no.
+/// In callbacks: allowed.
+/// Ownership: borrows `pool`.
+///
+/// # Safety
+///
+/// `pool` is NULL or a pool that the caller has a reference to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn laneway_pool_is_shutting_down(pool: *const laneway_pool) -> bool {
+    // SAFETY: the caller's contract.
+    boundary_or(false, || unsafe { borrow(pool) }.is_ok_and(Pool::is_shutting_down))
+}
+
 /// Reads the counters, without stopping anything.
 ///
 /// Threads: any.

@@ -149,6 +149,24 @@ pub unsafe extern "C" fn laneway_work_wait(
     })
 }
 
+/// Whether submitted work has ended, in whatever way.
+///
+/// Threads: any, one at a time.
+/// Blocks: no.
+/// In callbacks: allowed.
+/// Ownership: borrows `work`.
+///
+/// # Safety
+///
+/// `work` is NULL or is not freed, and not used by another thread meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn laneway_work_is_done(work: *const laneway_work) -> bool {
+    boundary_or(false, || {
+        // SAFETY: the caller's contract.
+        unsafe { borrow(work) }.is_ok_and(|work| work.ended.is_some() || work.awaited.is_done())
+    })
+}
+
 /// Cancels submitted work that has not started.
 ///
 /// @return `LANEWAY_EALREADY` if it has.
@@ -246,6 +264,22 @@ pub unsafe extern "C" fn laneway_timer_cancel(timer: *const laneway_timer) -> la
         let timer = unsafe { borrow(timer) }?;
         Ok(if timer.cancel() { LANEWAY_OK } else { LANEWAY_EALREADY }.status())
     })
+}
+
+/// Whether a timer has fired or was cancelled.
+///
+/// Threads: any, also at the same time.
+/// Blocks: no.
+/// In callbacks: allowed.
+/// Ownership: borrows `timer`.
+///
+/// # Safety
+///
+/// `timer` is NULL or is not freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn laneway_timer_is_over(timer: *const laneway_timer) -> bool {
+    // SAFETY: the caller's contract.
+    boundary_or(false, || unsafe { borrow(timer) }.is_ok_and(Timer::is_over))
 }
 
 /// Frees `timer`; it still fires. NULL is allowed.

@@ -18,7 +18,8 @@ use crate::status::laneway_code::LANEWAY_OK;
 use crate::status::laneway_status;
 
 /// The right and the duty to report the end of one run. Unique: ended once, by
-/// `laneway_completion_complete`, `laneway_completion_fail` or `laneway_completion_free`.
+/// `laneway_completion_complete`, `laneway_completion_fail`, `laneway_completion_hand_back` or
+/// `laneway_completion_free`.
 pub struct laneway_completion {
     _p: [u8; 0],
     _opaque: Opaque,
@@ -193,6 +194,31 @@ pub unsafe extern "C" fn laneway_completion_fail(
         // SAFETY: the caller's contract.
         let fault = unsafe { fault(kind, message, len) }?;
         Ok(hand_out(out, completion.fail(fault)))
+    })
+}
+
+/// The run stops without an end: the task waits to be assigned again, and no failure is counted. If
+/// it was asked to cancel, it has ended as cancelled.
+///
+/// @param[out] out  as for `laneway_completion_complete`.
+///
+/// Threads: any.
+/// Blocks: no.
+/// In callbacks: allowed.
+/// Ownership: consumes `completion`; the caller owns `*out`.
+///
+/// # Safety
+///
+/// `completion` is NULL or was not ended, and is not used again; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn laneway_completion_hand_back(
+    completion: *mut laneway_completion,
+    out: *mut *mut laneway_pending,
+) -> laneway_status {
+    boundary(Report::NONE, || {
+        // SAFETY: the caller's contract.
+        let (completion, out) = unsafe { taken(completion, out) }?;
+        Ok(hand_out(out, completion.hand_back()))
     })
 }
 

@@ -39,11 +39,12 @@ pub(crate) struct Run<'a> {
     result: Option<Bytes>,
     failed: Option<Fault>,
     deferred: bool,
+    handed_back: bool,
 }
 
 impl<'a> Run<'a> {
     fn new(task: &'a TaskContext) -> Self {
-        Self { task, result: None, failed: None, deferred: false }
+        Self { task, result: None, failed: None, deferred: false, handed_back: false }
     }
 
     /// What the call is answered with, once it has returned `said`.
@@ -55,13 +56,16 @@ impl<'a> Run<'a> {
         if said == LANEWAY_PENDING.status() || self.deferred {
             return Ok(Progress::Deferred);
         }
+        if self.handed_back {
+            return Ok(Progress::HandedBack);
+        }
         Ok(Progress::Done(self.result.unwrap_or_default()))
     }
 }
 
-/// Begins a task, on a worker: answers `laneway_task_context_done`, `laneway_task_context_fail`,
-/// 0 for an empty result, below 0 for a failure, or `LANEWAY_PENDING` after
-/// `laneway_task_context_defer`. Called once for each allocation, for several tasks at a time.
+/// Begins a task, on a worker: returns what `laneway_task_context_done`,
+/// `laneway_task_context_fail` or `laneway_task_context_hand_back` gave, 0 for an empty result,
+/// below 0 for a failure, or `LANEWAY_PENDING` after `laneway_task_context_defer`. Called once for each allocation, for several tasks at a time.
 ///
 /// No exception, `longjmp` or `pthread_exit` may leave it.
 pub type laneway_executor_start_fn = Option<
@@ -327,6 +331,29 @@ pub unsafe extern "C" fn laneway_task_context_fail(
         let (run, fault) = unsafe { (borrow_mut(task)?, fault(kind, message, len)?) };
         run.failed = Some(fault);
         Ok(LANEWAY_EUSER.status())
+    })
+}
+
+/// Says that the run stops without an end, perhaps because it was told to, and returns
+/// `LANEWAY_OK`: the task waits to be assigned again, and no failure is counted. If it was asked to
+/// cancel, it has ended as cancelled.
+///
+/// Threads: that of the call.
+/// Blocks: no.
+/// In callbacks: in the executor's start.
+/// Ownership: borrows `task`.
+///
+/// # Safety
+///
+/// `task` is the one that the executor was called with, and it has not returned.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn laneway_task_context_hand_back(
+    task: *mut laneway_task_context,
+) -> laneway_status {
+    boundary(Report::NONE, || {
+        // SAFETY: the caller's contract.
+        unsafe { borrow_mut(task) }?.handed_back = true;
+        Ok(LANEWAY_OK.status())
     })
 }
 

@@ -1,8 +1,8 @@
 //! Persistent tasks: the service, its executors and what is asked of it.
 //!
 //! `new_task.rs` has a task on its way in, `request.rs` what can be asked, `answer.rs` when it is
-//! answered, `record.rs` what is then known; `executor.rs` the functions that run tasks and what they
-//! see, `completion.rs` an end that comes later.
+//! answered, `record.rs` what is then known; `snapshot.rs` looks without asking; `executor.rs` has
+//! the functions that run tasks and what they see, `completion.rs` an end that comes later.
 //!
 //! Requests never block: each gives a pending answer, which says when the change is durable.
 //! Requests that are under way together share one write to the disk.
@@ -13,6 +13,7 @@ mod executor;
 mod new_task;
 mod record;
 mod request;
+mod snapshot;
 
 use std::ffi::{CStr, OsStr, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
@@ -39,6 +40,7 @@ pub use executor::*;
 pub use new_task::*;
 pub use record::*;
 pub use request::*;
+pub use snapshot::*;
 
 /// Persistent tasks on one node. Counted: `laneway_task_service_retain`,
 /// `laneway_task_service_release`.

@@ -170,6 +170,11 @@ pub(super) fn known(record: Arc<Record>) -> *mut laneway_task {
     give(Known::from(Some(record)))
 }
 
+/// Hands out a task of which only the id is known.
+pub(super) fn of_id(id: TaskId) -> *mut laneway_task {
+    give(Known { id: Some(id), ..Known::default() })
+}
+
 /// What crosses of a record.
 pub(super) fn view_of_record(record: &Record) -> laneway_task_view {
     let mut view = view_of(&Known::default());
@@ -243,7 +248,7 @@ fn fill(view: &mut laneway_task_view, record: &Record) {
     } as u32;
 }
 
-fn outcome_of(outcome: Outcome) -> laneway_task_outcome {
+pub(super) fn outcome_of(outcome: Outcome) -> laneway_task_outcome {
     match outcome {
         Outcome::Completed => LANEWAY_TASK_OUTCOME_COMPLETED,
         Outcome::Failed => LANEWAY_TASK_OUTCOME_FAILED,

@@ -9,13 +9,11 @@ use super::answer::{hand_out, laneway_pending};
 use super::executor::fault;
 use super::laneway_task_service;
 use super::new_task::{laneway_new_task, new_task};
-use super::record::{known, laneway_task};
 use crate::boundary::boundary;
 use crate::convert::{Out, bytes, given, text};
 use crate::error::{Failure, Report};
 use crate::handle::borrow;
 use crate::options;
-use crate::status::laneway_code::*;
 use crate::status::laneway_status;
 
 /// What every request about one task begins with: where the answer goes, the service, the id.
@@ -283,36 +281,5 @@ pub unsafe extern "C" fn laneway_task_service_update_state(
         let value = unsafe { bytes(state, state_len) }?.into();
         let allocation = AllocationId(allocation);
         Ok(hand_out(out, service.command(Command::UpdateState { id, allocation, value })))
-    })
-}
-
-/// The record of a task as of the last commit.
-///
-/// @return `LANEWAY_ENOTFOUND` if there is none.
-///
-/// Threads: any.
-/// Blocks: no.
-/// In callbacks: allowed.
-/// Ownership: the caller owns `*out`.
-///
-/// # Safety
-///
-/// `service` is a service that the caller has a reference to; `id` is UTF-8 of `id_len` bytes; `out`
-/// is writable.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn laneway_task_service_get(
-    service: *mut laneway_task_service,
-    id: *const c_void,
-    id_len: usize,
-    out: *mut *mut laneway_task,
-) -> laneway_status {
-    boundary(Report::NONE, || {
-        // SAFETY: the caller's contract.
-        let out = unsafe { Out::required(out, std::ptr::null_mut()) }?;
-        // SAFETY: the caller's contract.
-        let (service, id) = unsafe { (borrow(service)?, text(id, id_len)?) };
-        let Some(record) = service.tasks.get(id) else { return Ok(LANEWAY_ENOTFOUND.status()) };
-        out.set(known(record));
-        Ok(LANEWAY_OK.status())
     })
 }

@@ -27,6 +27,7 @@ static laneway_status undo(void *user_data, struct laneway_undo_context *context
   job->undos += 1;
   job->undo_attempts = laneway_undo_context_attempts(context);
   job->undo_cause = laneway_undo_context_cause(context);
+  CHECK(laneway_undo_context_undo_attempt(context) == (uint32_t)job->undos);
   return LANEWAY_OK;
 }
 
@@ -159,6 +160,7 @@ static void a_job_is_pending_until_its_token_ends(struct laneway_coordinator *on
   CHECK_STATUS(laneway_job_wait(job, 1, NULL), LANEWAY_ETIMEDOUT);
   CHECK_OK(laneway_job_outcome(job, &outcome));
   CHECK(outcome.kind == LANEWAY_OUTCOME_NONE);
+  CHECK(laneway_job_key(job).len == 1 && laneway_job_key(job).ptr[0] == 't');
   CHECK(laneway_token_is_wanted(good.token));
   CHECK_OK(laneway_token_succeed(good.token));
   CHECK(end_of(job).kind == LANEWAY_OUTCOME_COMPLETED);

@@ -102,6 +102,7 @@ static void detached_work_runs_and_is_dropped(struct laneway_pool *pool) {
   CHECK_OK(laneway_timer_cancel(timer));
   CHECK(cancelled.calls == 0 && cancelled.drops == 1);
   CHECK_STATUS(laneway_timer_cancel(timer), LANEWAY_EALREADY);
+  CHECK(laneway_timer_is_over(timer));
   laneway_timer_free(timer);
   CHECK_OK(laneway_pool_schedule_after(pool, 1, call, &timed, count_drop, NULL));
   CHECK_STATUS(laneway_pool_spawn(pool, NULL, &refused, count_drop), LANEWAY_EINVAL);
@@ -120,6 +121,7 @@ static void a_waiter_gets_the_status(struct laneway_pool *pool) {
   CHECK(status == LANEWAY_EUSER - 42);
   CHECK_OK(laneway_work_wait(awaited, 0, &status)); /* may be asked again */
   CHECK(status == LANEWAY_EUSER - 42);
+  CHECK(laneway_work_is_done(awaited));
   CHECK_STATUS(laneway_work_cancel(awaited), LANEWAY_EALREADY);
   laneway_work_free(awaited);
   CHECK_STATUS(laneway_pool_submit(pool, answer, &refused, count_drop, NULL), LANEWAY_EINVAL);
@@ -159,6 +161,7 @@ static void handles_may_outlive_their_pool(void) {
   struct laneway_pool *pool = new_pool(1);
   CHECK(laneway_pool_retain(pool) == pool);
   laneway_pool_release(pool);
+  CHECK(!laneway_pool_is_shutting_down(pool));
   CHECK_OK(laneway_pool_submit(pool, answer, &work, count_drop, &awaited));
   laneway_pool_shutdown(pool, LANEWAY_SHUTDOWN_DRAIN, A_WHILE_NS, NULL);
   laneway_pool_release(pool);

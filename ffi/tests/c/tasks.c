@@ -295,6 +295,64 @@ static void an_answer_can_come_to_a_callback(struct laneway_pool *pool,
   CHECK(bad.answer == LANEWAY_ENOTFOUND && bad.drops == 2);
 }
 
+/* Records are looked at as of one commit, and each says why it is where it is. */
+typedef struct {
+  int all, lane;
+} count;
+
+static laneway_status count_records(void *user_data, const struct laneway_task_view *view) {
+  count *records = user_data;
+  records->all += 1;
+  records->lane += is(view->lane, "street");
+  return LANEWAY_OK;
+}
+
+static laneway_status stop_at_once(void *user_data, const struct laneway_task_view *view) {
+  (void)user_data;
+  (void)view;
+  return LANEWAY_EUSER - 8;
+}
+
+static void records_explain_themselves(struct laneway_task_service *service, seen *of) {
+  struct laneway_new_task first = task_of("first", "defer", "");
+  struct laneway_new_task second = task_of("second", "upper", "x");
+  struct laneway_explanation why;
+  struct laneway_completion *completion;
+  struct laneway_pending *pending = NULL;
+  struct laneway_task *head = NULL;
+  count records = {0, 0};
+  uint64_t revision = 0;
+  first.lane = second.lane = "street";
+  first.lane_len = second.lane_len = 6;
+  laneway_task_free(answer(start(service, &first)));
+  laneway_task_free(answer(start(service, &second)));
+  completion = taken(of);
+  laneway_explanation_init(&why, sizeof why);
+  CHECK_OK(laneway_task_service_explain(service, "first", 5, &why, &head));
+  CHECK(why.kind == LANEWAY_EXPLANATION_ASSIGNED && why.allocation != 0 && head == NULL);
+  CHECK_OK(laneway_task_service_explain(service, "second", 6, &why, &head));
+  CHECK(why.kind == LANEWAY_EXPLANATION_BEHIND_IN_LANE && why.allocation == 0);
+  CHECK(is(view_of(head).id, "first"));
+  laneway_task_free(head);
+  CHECK_STATUS(laneway_task_service_explain(service, "nobody", 6, &why, NULL), LANEWAY_ENOTFOUND);
+  CHECK_OK(laneway_task_service_visit(service, count_records, &records, &revision));
+  CHECK(records.all >= 2 && records.lane == 2 && revision > 0);
+  CHECK_STATUS(laneway_task_service_visit(service, stop_at_once, NULL, NULL), LANEWAY_EUSER - 8);
+
+  /* Handed back, it is assigned again, with another allocation and no failure. */
+  CHECK_OK(laneway_completion_hand_back(completion, &pending));
+  laneway_task_free(answer(pending));
+  completion = taken(of);
+  {
+    struct laneway_task_view view;
+    laneway_task_view_init(&view, sizeof view);
+    CHECK_OK(laneway_completion_read(completion, &view));
+    CHECK(view.run_failures == 0 && view.start_failures == 0);
+  }
+  CHECK_OK(laneway_completion_complete(completion, NULL, 0, NULL));
+  laneway_task_free(end_of(service, "second"));
+}
+
 static void a_task_cannot_end_the_service(struct laneway_task_service *service) {
   static struct laneway_task_service *kept;
   struct laneway_executor_vtable vtable;
@@ -371,6 +429,7 @@ int main(void) {
   a_failure_follows_its_policy(service);
   an_answer_can_come_to_a_callback(pool, service);
   a_task_cannot_end_the_service(service);
+  records_explain_themselves(service, &of_defer);
   close_service(service);
   a_directory_keeps_its_tasks(pool);
   end_pool(pool);
