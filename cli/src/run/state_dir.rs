@@ -17,8 +17,8 @@ use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, BufReader, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use rustix::event::{Timespec, poll};
 use serde_json::Value;
 
 use super::job_file::{self, JobFileError, JobSpec};
@@ -27,9 +27,8 @@ use super::output::{Phase, file_name};
 /// How many differences are told.
 const TOLD_MAX: usize = 10;
 
-/// How often, and how far apart, a lock that is held is asked for.
-const LOCK_LOOKS: u32 = 20;
-const LOCK_LOOK_PAUSE: Duration = Duration::from_millis(10);
+/// Longer than any process needs from fork to exec.
+const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
 /// An open state directory; nobody else has it open.
 #[derive(Debug)]
@@ -148,16 +147,19 @@ impl StateDir {
 /// Takes the lock; false if somebody has it.
 ///
 /// A runner that was just killed may have left a child between fork and exec, which holds a copy of
-/// the lock until its exec. So a lock that is held is asked for again for a while.
+/// the lock for that moment. So a lock that is held is asked for once more.
 fn take(lock: &File) -> io::Result<bool> {
-    for _ in 0..LOCK_LOOKS {
-        match lock.try_lock() {
-            Ok(()) => return Ok(true),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_LOOK_PAUSE),
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
+    let once = || match lock.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    };
+    if once()? {
+        return Ok(true);
     }
-    Ok(false)
+    // No event tells the release of such a lock. An interruption only shortens the moment.
+    let _ = poll(&mut [], Some(&MOMENT));
+    once()
 }
 
 fn make_folder(path: &Path) -> io::Result<()> {
