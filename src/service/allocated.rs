@@ -175,7 +175,8 @@ pub struct Completion {
 
 impl Completion {
     /// The task is complete, with `result`. The answer comes when that is durable: until then a
-    /// crash runs the task again.
+    /// crash runs the task again. The next task of the lane begins after the commit too, and may
+    /// begin before the answer has reached whoever waits for it.
     ///
     /// # Errors
     /// Through the [`Pending`]: [`Rejection::Fenced`] if the task was no longer this run's,
