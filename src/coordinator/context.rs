@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::control::Controlled;
+use super::delay::Delay;
 use super::entry::Entry;
 use super::error::JobError;
 use super::inner::Inner;
@@ -105,6 +106,25 @@ impl<'a> JobContext<'a> {
     pub fn sleep(&self, time: Duration) -> Result<(), JobError> {
         let deadline = self.inner.pool().clock().after(time);
         self.inner.doze().until(deadline, || self.stopped())
+    }
+
+    /// A future that is ready after `time`, on the pool's timer. For async bodies, which hold no
+    /// worker while they await it; a cancelled attempt is dropped, and its delay with it.
+    ///
+    /// ```
+    /// use laneway::{Coordinator, Job, Pool};
+    /// use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let coordinator = Coordinator::new(&Pool::new()?);
+    /// let job = Job::future(|ctx| async move {
+    ///     ctx.delay(Duration::from_millis(1)).await;
+    ///     Ok("later")
+    /// });
+    /// assert!(coordinator.submit("k", job)?.wait()?.is_completed());
+    /// # Ok(()) }
+    /// ```
+    pub fn delay(&self, time: Duration) -> Delay {
+        Delay::new(self.inner.pool(), time)
     }
 
     fn stopped(&self) -> Option<JobError> {

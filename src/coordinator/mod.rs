@@ -16,6 +16,7 @@ mod alarm;
 mod context;
 mod control;
 mod current;
+mod delay;
 mod doze;
 mod entry;
 mod error;
@@ -37,6 +38,7 @@ use std::time::Duration;
 
 pub use context::{JobContext, UndoContext};
 pub use control::JobStatus;
+pub use delay::Delay;
 pub use error::{DrainError, JobError, SharedError, SubmitError, WaitError};
 pub use handle::{JobControl, JobHandle, Waited};
 pub use job::{Job, OnDoubleFault, OnFailure, OpenTokens};

@@ -123,9 +123,9 @@ pub struct CoordinatorCounters {
     pub created: u64,
     /// Jobs ended so far, by outcome, in the order of [`OutcomeKind::ALL`].
     pub outcomes: [u64; OUTCOMES],
-    /// Attempts started again after a failure, undos included.
+    /// Further attempts that were granted after a failure, those of undos included.
     pub retries: u64,
-    /// Attempts started again after a conflict.
+    /// Further attempts that were granted after a conflict.
     pub conflicts: u64,
     /// Jobs that have not had their first turn.
     pub queued: u64,

@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
 use laneway::coordinator::{JobStatus, OutcomeKind};
 use laneway::{Job, JobError, JobOutcome};
@@ -118,6 +119,25 @@ fn a_body_that_wakes_itself_is_polled_again_each_time() {
         })
     });
     assert_eq!(value(submit(&coordinator, "k", job)), 1000);
+}
+
+#[test]
+fn delays_pass_and_a_cancelled_job_does_not_wait_for_its_delay() {
+    let coordinator = coordinator(1);
+    let wait = |time| {
+        Job::future(move |ctx| async move {
+            ctx.delay(time).await;
+            Ok(())
+        })
+    };
+    value(submit(&coordinator, "k", wait(Duration::from_millis(1))));
+    value(submit(&coordinator, "k", wait(Duration::ZERO)));
+    let handle = submit(&coordinator, "k", wait(NEVER));
+    while handle.status() != (JobStatus::Waiting { attempt: 1 }) {
+        thread::yield_now();
+    }
+    handle.cancel();
+    assert_eq!(end(handle).kind(), OutcomeKind::Cancelled);
 }
 
 #[test]

@@ -253,7 +253,7 @@ impl<T: Send + 'static> Run<T> {
                 self.ends = tokens.ends().into_iter().map(TokenEnd::from).collect();
             }
         }
-        self.inner.discard(attempt.future);
+        self.inner.discard(attempt);
     }
 
     pub(super) fn panicked(&self, payload: unwind::Payload) -> JobError {
