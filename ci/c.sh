@@ -50,6 +50,7 @@ soname() { readelf -d "$1" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p'; }
 
 check_header() {
     step "header is the generated one, documented and complete"
+    cargo test --locked --quiet -p laneway-header
     ffi/generate.sh --verify
 }
 

@@ -1,7 +1,10 @@
 #ifndef LANEWAY_H
 #define LANEWAY_H
 
-/* Generated from ffi/src by ffi/generate.sh; do not edit. SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * laneway: work that is fast, in order, and survives. The conventions are in ffi/README.md.
+ * Generated from ffi/src by ffi/generate.sh; do not edit. SPDX-License-Identifier: MIT OR Apache-2.0
+ */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -1000,7 +1003,8 @@ typedef struct laneway_task_service_options {
 /**
  * Begins a task, on a worker: returns what `laneway_task_context_done`,
  * `laneway_task_context_fail` or `laneway_task_context_hand_back` gave, 0 for an empty result,
- * below 0 for a failure, or `LANEWAY_PENDING` after `laneway_task_context_defer`. Called once for each allocation, for several tasks at a time.
+ * below 0 for a failure, or `LANEWAY_PENDING` after `laneway_task_context_defer`. Called once for
+ * each allocation, for several tasks at a time.
  *
  * No exception, `longjmp` or `pthread_exit` may leave it.
  */

@@ -65,7 +65,8 @@ impl<'a> Run<'a> {
 
 /// Begins a task, on a worker: returns what `laneway_task_context_done`,
 /// `laneway_task_context_fail` or `laneway_task_context_hand_back` gave, 0 for an empty result,
-/// below 0 for a failure, or `LANEWAY_PENDING` after `laneway_task_context_defer`. Called once for each allocation, for several tasks at a time.
+/// below 0 for a failure, or `LANEWAY_PENDING` after `laneway_task_context_defer`. Called once for
+/// each allocation, for several tasks at a time.
 ///
 /// No exception, `longjmp` or `pthread_exit` may leave it.
 pub type laneway_executor_start_fn = Option<
