@@ -73,9 +73,15 @@ pub(crate) enum Undo {
     Repeatable(Box<UndoFn>),
 }
 
-/// Everything about a job but its body.
+/// Everything about a job but its body. A job with no options has none of it.
+#[derive(Default)]
 pub(crate) struct Options {
     pub(crate) undo: Option<Undo>,
+    rules: Rules,
+}
+
+/// What is done when.
+pub(crate) struct Rules {
     pub(crate) undo_retry: RetryPolicy,
     pub(crate) retry: RetryPolicy,
     pub(crate) on_failure: OnFailure,
@@ -84,17 +90,26 @@ pub(crate) struct Options {
     pub(crate) attempt_timeout: Option<Duration>,
 }
 
-impl Default for Options {
+impl Rules {
+    const DEFAULT: Self = Self {
+        undo_retry: RetryPolicy { conflicts: 0, ..RetryPolicy::DEFAULT },
+        retry: RetryPolicy::DEFAULT,
+        on_failure: OnFailure::Continue,
+        on_double_fault: OnDoubleFault::Continue,
+        open_tokens: OpenTokens::Await,
+        attempt_timeout: None,
+    };
+
+    /// The rules among `options`, or those of a job without any.
+    pub(crate) fn of(options: &Option<Box<Options>>) -> &Self {
+        static DEFAULT: Rules = Rules::DEFAULT;
+        options.as_deref().map_or(&DEFAULT, |options| &options.rules)
+    }
+}
+
+impl Default for Rules {
     fn default() -> Self {
-        Self {
-            undo: None,
-            undo_retry: RetryPolicy { conflicts: 0, ..RetryPolicy::default() },
-            retry: RetryPolicy::default(),
-            on_failure: OnFailure::default(),
-            on_double_fault: OnDoubleFault::default(),
-            open_tokens: OpenTokens::default(),
-            attempt_timeout: None,
-        }
+        Self::DEFAULT
     }
 }
 
@@ -196,32 +211,32 @@ impl<T: Send + 'static> Job<T> {
     {
         let options = self.options();
         options.undo = Some(Undo::Repeatable(Box::new(undo)));
-        options.undo_retry = policy;
+        options.rules.undo_retry = policy;
         self
     }
 
     /// When to run it again. Default: after conflicts only. No effect on a body that runs
     /// [`once`](Self::once).
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.options().retry = policy;
+        self.options().rules.retry = policy;
         self
     }
 
     /// What becomes of the lane if the job ends badly. Default: it goes on.
     pub fn on_failure(mut self, rule: OnFailure) -> Self {
-        self.options().on_failure = rule;
+        self.options().rules.on_failure = rule;
         self
     }
 
     /// What becomes of the lane after a double fault. Default: as after any failure.
     pub fn on_double_fault(mut self, rule: OnDoubleFault) -> Self {
-        self.options().on_double_fault = rule;
+        self.options().rules.on_double_fault = rule;
         self
     }
 
     /// What becomes of the other tokens when one has failed. Default: they are awaited.
     pub fn open_tokens(mut self, rule: OpenTokens) -> Self {
-        self.options().open_tokens = rule;
+        self.options().rules.open_tokens = rule;
         self
     }
 
@@ -232,7 +247,7 @@ impl<T: Send + 'static> Job<T> {
     /// A body on a worker's stack cannot be stopped from outside: it keeps its lane until it
     /// returns, and then its result counts.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.options().attempt_timeout = Some(timeout);
+        self.options().rules.attempt_timeout = Some(timeout);
         self
     }
 }

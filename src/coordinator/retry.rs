@@ -72,15 +72,7 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self {
-            retries: 0,
-            delay_base: Duration::from_millis(10),
-            factor: 2,
-            delay_max: Duration::from_secs(10),
-            jitter: Jitter::Full,
-            conflicts: 16,
-            classify: None,
-        }
+        Self::DEFAULT
     }
 }
 
@@ -104,6 +96,16 @@ const CONFLICT_BASE: Duration = Duration::from_millis(1);
 const CONFLICT_MAX: Duration = Duration::from_millis(50);
 
 impl RetryPolicy {
+    pub(crate) const DEFAULT: Self = Self {
+        retries: 0,
+        delay_base: Duration::from_millis(10),
+        factor: 2,
+        delay_max: Duration::from_secs(10),
+        jitter: Jitter::Full,
+        conflicts: 16,
+        classify: None,
+    };
+
     /// The default policy with this many re-tries.
     pub fn with_retries(retries: u32) -> Self {
         Self { retries, ..Self::default() }

@@ -20,7 +20,7 @@ use super::entry::{Entry, Steps};
 use super::error::JobError;
 use super::handle::Ticket;
 use super::inner::{Inner, Phase};
-use super::job::{Body, Job, OpenTokens, Options};
+use super::job::{Body, Job, OpenTokens, Options, Rules};
 use super::outcome::JobOutcome;
 use super::state::{Action, Ending, Event, Part, Stage, State};
 use super::token::{TokenEnd, Tokens};
@@ -33,7 +33,7 @@ pub(crate) struct Run<T: Send + 'static> {
     inner: Arc<Inner>,
     ticket: Arc<Ticket<T>>,
     body: Body<T>,
-    options: Options,
+    options: Option<Box<Options>>,
     state: State,
     attempt: Attempt<T>,
     of_body: Progress,
@@ -55,7 +55,7 @@ impl<T: Send + 'static> Run<T> {
             inner,
             ticket,
             body: job.body,
-            options: job.options.map(|options| *options).unwrap_or_default(),
+            options: job.options,
             state: State::Queued,
             attempt: Attempt::NONE,
             of_body: Progress::default(),
@@ -85,7 +85,11 @@ impl<T: Send + 'static> Run<T> {
     }
 
     fn has_undo(&self) -> bool {
-        self.options.undo.is_some()
+        self.options.as_ref().is_some_and(|options| options.undo.is_some())
+    }
+
+    fn rules(&self) -> &Rules {
+        Rules::of(&self.options)
     }
 
     /// Goes on from `event` until the job waits or has ended.
@@ -155,7 +159,7 @@ impl<T: Send + 'static> Run<T> {
         if tokens.is_settled() {
             return Some(self.settled(part));
         }
-        if self.options.open_tokens == OpenTokens::Ignore {
+        if self.rules().open_tokens == OpenTokens::Ignore {
             let error = tokens.first_failure().cloned()?;
             return Some(self.failed(part, error));
         }

@@ -13,7 +13,7 @@ use crate::coordinator::context::{JobContext, UndoContext, Whose};
 use crate::coordinator::current;
 use crate::coordinator::entry::Entry;
 use crate::coordinator::error::JobError;
-use crate::coordinator::job::{Body, BodyFuture, OpenTokens, Undo};
+use crate::coordinator::job::{Body, BodyFuture, OpenTokens, Rules, Undo};
 use crate::coordinator::retry::{Again, Spent, Verdict};
 use crate::coordinator::state::{Event, Part, State};
 use crate::coordinator::token::{TokenEnd, Tokens};
@@ -72,7 +72,7 @@ impl<T> Polled<T> {
 impl<T: Send + 'static> Run<T> {
     pub(super) fn start_attempt(&mut self, part: Part, lane: &LaneRef<Entry>) -> Event {
         let clock = self.inner.pool().clock();
-        let expires = self.options.attempt_timeout.map(|timeout| clock.after(timeout));
+        let expires = self.rules().attempt_timeout.map(|timeout| clock.after(timeout));
         self.attempt = Attempt { expires, ..Attempt::NONE };
         match part {
             Part::Body => {
@@ -123,13 +123,14 @@ impl<T: Send + 'static> Run<T> {
 
     fn run_undo(&mut self, lane: &LaneRef<Entry>) -> Result<(), JobError> {
         let _current = current::enter(&self.inner, self.ticket.key());
+        let undo = self.options.as_mut().and_then(|options| options.undo.as_mut());
         let mut context = UndoContext {
             job: JobContext::borrowed(&self.inner, lane, Whose::Nobody, self.of_undo.attempts),
             cause: self.cause.as_ref().expect("what is undone has failed"),
             attempts: self.of_body.attempts,
             ends: &self.ends,
         };
-        let result = match self.options.undo.as_mut().expect("the machine was told of an undo") {
+        let result = match undo.expect("the machine was told of an undo") {
             Undo::Repeatable(undo) => unwind::halt(|| undo(&mut context)),
             Undo::Once(undo) => {
                 let undo = undo.take().expect("it is not run again");
@@ -175,7 +176,7 @@ impl<T: Send + 'static> Run<T> {
         };
         let settled = tokens.release() == Finished::Settled;
         let error = tokens.first_failure().cloned().or(result.err());
-        let ignore = self.options.open_tokens == OpenTokens::Ignore;
+        let ignore = self.rules().open_tokens == OpenTokens::Ignore;
         match error {
             None if settled => Event::Succeeded,
             None => Event::Pending,
@@ -216,14 +217,12 @@ impl<T: Send + 'static> Run<T> {
     }
 
     pub(super) fn judge(&mut self, part: Part, error: &JobError) -> bool {
+        let rules = Rules::of(&self.options);
+        let undo = self.options.as_ref().and_then(|options| options.undo.as_ref());
         let (policy, progress, can_repeat) = match part {
-            Part::Body => {
-                let can = !matches!(self.body, Body::Once(_));
-                (&self.options.retry, &mut self.of_body, can)
-            }
+            Part::Body => (&rules.retry, &mut self.of_body, !matches!(self.body, Body::Once(_))),
             Part::Undo => {
-                let can = matches!(self.options.undo, Some(Undo::Repeatable(_)));
-                (&self.options.undo_retry, &mut self.of_undo, can)
+                (&rules.undo_retry, &mut self.of_undo, matches!(undo, Some(Undo::Repeatable(_))))
             }
         };
         if !can_repeat {

@@ -10,12 +10,12 @@ use crate::lane::Next;
 impl<T: Send + 'static> Run<T> {
     /// What the lane does next.
     pub(super) fn next(&self, ending: Ending) -> Next {
-        let quarantine = self.options.on_double_fault == OnDoubleFault::Quarantine;
+        let quarantine = self.rules().on_double_fault == OnDoubleFault::Quarantine;
         match ending {
             Ending::Completed | Ending::NotStarted | Ending::Lost => Next::Continue,
             Ending::DoubleFault if quarantine => Next::Hold,
             Ending::DoubleFault | Ending::RolledBack | Ending::Unsuccessful => {
-                match self.options.on_failure {
+                match self.rules().on_failure {
                     OnFailure::Continue => Next::Continue,
                     OnFailure::Hold => Next::Hold,
                     OnFailure::FailRest => Next::FailRest,
@@ -45,8 +45,8 @@ impl<T: Send + 'static> Run<T> {
     /// Drops what the user gave, then stores the outcome; once.
     pub(super) fn publish(&mut self, outcome: JobOutcome<T>) {
         self.give_up_attempt();
-        self.inner.discard(std::mem::replace(&mut self.body, Body::Once(None)));
-        self.inner.discard(std::mem::take(&mut self.options));
+        let body = std::mem::replace(&mut self.body, Body::Once(None));
+        self.inner.discard((body, self.options.take()));
         if self.state == State::Queued {
             // No turn has claimed it: if a canceller has, the outcome is published.
             self.published |= self.ticket.control().start(None) == Start::Refused;
