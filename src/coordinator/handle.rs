@@ -39,6 +39,10 @@ impl<T: Send + 'static> Ticket<T> {
         &self.key
     }
 
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
     /// Stores the outcome and wakes whoever waits for it. Never unwinds: a waker that panics is
     /// reported to the pool.
     pub(crate) fn publish(&self, outcome: JobOutcome<T>) {

@@ -126,7 +126,7 @@ impl Coordinator {
         let job = self.check(&key, job)?;
         let inner = self.inner();
         let ticket = Arc::new(Ticket::new(inner, key.clone()));
-        let run = Run::new(inner.clone(), ticket.clone(), job);
+        let run = Run::new(ticket.clone(), job);
         inner.stats().created();
         inner.lanes().submit(key, Entry::Full(Box::new(run)));
         Ok(JobHandle::new(ticket))

@@ -25,12 +25,12 @@ use super::outcome::JobOutcome;
 use super::state::{Action, Ending, Event, Part, Stage, State};
 use super::token::{TokenEnd, Tokens};
 use crate::lane::{Abandon, Key, LaneRef, Step};
+use crate::pool::unwind;
 use crate::sync::Arc;
 use attempt::{Attempt, Progress};
 
 /// See the page.
 pub(crate) struct Run<T: Send + 'static> {
-    inner: Arc<Inner>,
     ticket: Arc<Ticket<T>>,
     body: Body<T>,
     options: Option<Box<Options>>,
@@ -50,9 +50,8 @@ pub(crate) struct Run<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> Run<T> {
-    pub(crate) fn new(inner: Arc<Inner>, ticket: Arc<Ticket<T>>, job: Job<T>) -> Self {
+    pub(crate) fn new(ticket: Arc<Ticket<T>>, job: Job<T>) -> Self {
         Self {
-            inner,
             ticket,
             body: job.body,
             options: job.options,
@@ -73,15 +72,9 @@ impl<T: Send + 'static> Run<T> {
     /// The same, for a job whose handle nobody has.
     pub(crate) fn detached(inner: &Arc<Inner>, key: Key, job: Job<T>) -> Self {
         let ticket = Arc::new(Ticket::new(inner, key));
-        let mut run = Self::new(inner.clone(), ticket, job);
+        let mut run = Self::new(ticket, job);
         run.detached = true;
         run
-    }
-
-    /// Drops the run, and with it the outcome if nobody wants it.
-    fn leave(self: Box<Self>) {
-        let inner = self.inner.clone();
-        inner.discard(self);
     }
 
     fn has_undo(&self) -> bool {
@@ -102,8 +95,8 @@ impl<T: Send + 'static> Run<T> {
                 Action::Run(part) => self.start_attempt(part, lane),
                 Action::BackOff(_) if self.attempt.delay.is_zero() => Event::Turn,
                 Action::BackOff(_) => {
-                    let due = self.inner.pool().clock().after(self.attempt.delay);
-                    self.attempt.alarm = Some(Alarm::arm(&self.inner, lane, due));
+                    let due = self.ticket.inner().pool().clock().after(self.attempt.delay);
+                    self.attempt.alarm = Some(Alarm::arm(self.ticket.inner(), lane, due));
                     return Step::Waiting;
                 }
                 Action::Wait => {
@@ -142,9 +135,9 @@ impl<T: Send + 'static> Run<T> {
                 self.published = true;
                 Event::Stop
             }
-            Start::Granted if self.inner.is_stopping() => Event::Lost,
+            Start::Granted if self.ticket.inner().is_stopping() => Event::Lost,
             Start::Granted => {
-                self.inner.stats().started();
+                self.ticket.inner().stats().started();
                 Event::Turn
             }
         }
@@ -174,7 +167,7 @@ impl<T: Send + 'static> Run<T> {
 
     /// A cancel or a shutdown that this part has to obey.
     fn stopped(&mut self, part: Part) -> Option<Event> {
-        if self.inner.reached(Phase::Lost) {
+        if self.ticket.inner().reached(Phase::Lost) {
             self.give_up_attempt();
             return Some(Event::Lost);
         }
@@ -200,12 +193,12 @@ impl<T: Send + 'static> Run<T> {
         if self.ticket.control().is_cancelled() {
             return Some(JobError::Cancelled);
         }
-        self.inner.is_stopping().then_some(JobError::Shutdown)
+        self.ticket.inner().is_stopping().then_some(JobError::Shutdown)
     }
 
     fn arm_timeout(&mut self, lane: &LaneRef<Entry>) {
         if let (Some(expires), None) = (self.attempt.expires, &self.attempt.alarm) {
-            self.attempt.alarm = Some(Alarm::arm(&self.inner, lane, expires));
+            self.attempt.alarm = Some(Alarm::arm(self.ticket.inner(), lane, expires));
         }
     }
 
@@ -247,6 +240,12 @@ impl Run<()> {
     }
 }
 
+/// Drops the run, and with it the outcome if nobody wants it.
+fn discard_run<T: Send + 'static>(run: Box<Run<T>>) {
+    // A panic in it has been reported by the panic hook, and there is nobody else to tell.
+    let _panicked = unwind::discard(run);
+}
+
 impl<T: Send + 'static> Steps for Run<T> {
     fn step(&mut self, lane: &LaneRef<Entry>) -> Step {
         match self.news(lane) {
@@ -258,7 +257,7 @@ impl<T: Send + 'static> Steps for Run<T> {
     fn end(mut self: Box<Self>) {
         let outcome = self.outcome();
         self.publish(outcome);
-        self.leave();
+        discard_run(self);
     }
 
     fn abandon(mut self: Box<Self>, why: Abandon) {
@@ -269,6 +268,6 @@ impl<T: Send + 'static> Steps for Run<T> {
             _ => JobOutcome::Lost,
         };
         self.publish(outcome);
-        self.leave();
+        discard_run(self);
     }
 }

@@ -71,7 +71,7 @@ impl<T> Polled<T> {
 
 impl<T: Send + 'static> Run<T> {
     pub(super) fn start_attempt(&mut self, part: Part, lane: &LaneRef<Entry>) -> Event {
-        let clock = self.inner.pool().clock();
+        let clock = self.ticket.inner().pool().clock();
         let expires = self.rules().attempt_timeout.map(|timeout| clock.after(timeout));
         self.attempt = Attempt { expires, ..Attempt::NONE };
         match part {
@@ -94,14 +94,14 @@ impl<T: Send + 'static> Run<T> {
 
     /// Calls the body; `None` if it is a future that waits.
     fn run_body(&mut self, lane: &LaneRef<Entry>) -> Option<Result<T, JobError>> {
-        let _current = current::enter(&self.inner, self.ticket.key());
+        let _current = current::enter(self.ticket.inner(), self.ticket.key());
         let attempt = self.of_body.attempts;
         let whose = Whose::Borrowed(&*self.ticket);
-        let mut context = JobContext::borrowed(&self.inner, lane, whose, attempt);
+        let mut context = JobContext::borrowed(self.ticket.inner(), lane, whose, attempt);
         let result = match &mut self.body {
             Body::Future(body) => {
                 let job = self.ticket.clone();
-                let (context, tokens) = JobContext::owned(&self.inner, lane, job, attempt);
+                let (context, tokens) = JobContext::owned(self.ticket.inner(), lane, job, attempt);
                 self.attempt.tokens = Some(tokens);
                 return match unwind::halt(|| body(context)) {
                     Ok(future) => {
@@ -122,10 +122,15 @@ impl<T: Send + 'static> Run<T> {
     }
 
     fn run_undo(&mut self, lane: &LaneRef<Entry>) -> Result<(), JobError> {
-        let _current = current::enter(&self.inner, self.ticket.key());
+        let _current = current::enter(self.ticket.inner(), self.ticket.key());
         let undo = self.options.as_mut().and_then(|options| options.undo.as_mut());
         let mut context = UndoContext {
-            job: JobContext::borrowed(&self.inner, lane, Whose::Nobody, self.of_undo.attempts),
+            job: JobContext::borrowed(
+                self.ticket.inner(),
+                lane,
+                Whose::Nobody,
+                self.of_undo.attempts,
+            ),
             cause: self.cause.as_ref().expect("what is undone has failed"),
             attempts: self.of_body.attempts,
             ends: &self.ends,
@@ -148,7 +153,7 @@ impl<T: Send + 'static> Run<T> {
             return None;
         }
         let result = {
-            let _current = current::enter(&self.inner, self.ticket.key());
+            let _current = current::enter(self.ticket.inner(), self.ticket.key());
             let mut context = Context::from_waker(&polled.waker);
             unwind::halt(|| polled.future.as_mut().poll(&mut context))
         };
@@ -157,7 +162,7 @@ impl<T: Send + 'static> Run<T> {
             Ok(Poll::Ready(result)) => result,
             Err(payload) => Err(self.panicked(payload)),
         };
-        self.inner.discard(self.attempt.future.take());
+        self.ticket.inner().discard(self.attempt.future.take());
         Some(result)
     }
 
@@ -229,13 +234,13 @@ impl<T: Send + 'static> Run<T> {
             return false;
         }
         let verdict = unwind::halt(|| policy.verdict(error)).unwrap_or_else(|payload| {
-            self.inner.pool().report_panic(payload);
+            self.ticket.inner().pool().report_panic(payload);
             Verdict::GiveUp
         });
         match progress.spent.draw(policy, verdict, random()) {
             Again::After { delay, conflict } => {
                 self.attempt.delay = delay;
-                self.inner.stats().retried(conflict);
+                self.ticket.inner().stats().retried(conflict);
                 true
             }
             Again::Never => false,
@@ -244,7 +249,7 @@ impl<T: Send + 'static> Run<T> {
 
     /// Nothing of the attempt is awaited any more; notes how its tokens stand.
     pub(super) fn give_up_attempt(&mut self) {
-        self.inner.discard(self.value.take());
+        self.ticket.inner().discard(self.value.take());
         let attempt = std::mem::replace(&mut self.attempt, Attempt::NONE);
         if let Some(tokens) = &attempt.tokens {
             tokens.close();
@@ -252,15 +257,15 @@ impl<T: Send + 'static> Run<T> {
                 self.ends = tokens.ends().into_iter().map(TokenEnd::from).collect();
             }
         }
-        self.inner.discard(attempt);
+        self.ticket.inner().discard(attempt);
     }
 
     pub(super) fn panicked(&self, payload: unwind::Payload) -> JobError {
         let error = JobError::from_panic(&*payload);
         match self.detached {
             // Nobody holds a handle, so nobody else would learn of it.
-            true => self.inner.pool().report_panic(payload),
-            false => self.inner.discard(payload),
+            true => self.ticket.inner().pool().report_panic(payload),
+            false => self.ticket.inner().discard(payload),
         }
         error
     }

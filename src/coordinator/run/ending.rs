@@ -46,14 +46,14 @@ impl<T: Send + 'static> Run<T> {
     pub(super) fn publish(&mut self, outcome: JobOutcome<T>) {
         self.give_up_attempt();
         let body = std::mem::replace(&mut self.body, Body::Once(None));
-        self.inner.discard((body, self.options.take()));
+        self.ticket.inner().discard((body, self.options.take()));
         if self.state == State::Queued {
             // No turn has claimed it: if a canceller has, the outcome is published.
             self.published |= self.ticket.control().start(None) == Start::Refused;
         }
         if !std::mem::replace(&mut self.published, true) {
             if self.of_body.attempts > 0 {
-                self.inner.stats().started_ended();
+                self.ticket.inner().stats().started_ended();
             }
             self.ticket.publish(outcome);
         }
