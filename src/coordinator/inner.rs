@@ -1,12 +1,13 @@
 //! What all parts of one coordinator share: the pool, the lanes, the phase, the counters.
 
+use std::sync::Weak;
+
 use super::doze::Doze;
 use super::entry::Entry;
 use super::stats::Stats;
 use crate::lane::Lanes;
 use crate::pool::{Farewell, Pool, unwind};
 use crate::sync::{Arc, AtomicU32, Ordering};
-use std::sync::Weak;
 
 /// How far a coordinator is with its end. Phases only grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
