@@ -69,7 +69,7 @@ use pending::{Reply, request};
 /// use laneway::pool::Pool;
 /// use laneway::service::{Progress, TaskConfig, TaskContext, TaskService};
 /// use laneway::store::MemoryStore;
-/// use laneway::task::{NewTask, Outcome};
+/// use laneway::task::{NewTask, Outcome, Policies};
 ///
 /// let pool = Pool::new()?;
 /// let tasks = TaskService::open(&pool, MemoryStore::new(), TaskConfig::default())?;
@@ -77,7 +77,10 @@ use pending::{Reply, request};
 ///     Ok(Progress::Done(task.params().to_ascii_uppercase().into()))
 /// })?;
 ///
-/// let started = tasks.start(NewTask::new("greeting", "upper").params(*b"hello")).wait()?;
+/// // Kept when it has ended, so that its result can be asked for at any time.
+/// let keep = Policies { remove_on_completion: false, ..Policies::default() };
+/// let task = NewTask::new("greeting", "upper").params(*b"hello").policies(keep);
+/// let started = tasks.start(task).wait()?;
 /// assert!(started.created); // and durable, had the store been a file
 ///
 /// let ended = tasks.end_of("greeting").wait()?;
