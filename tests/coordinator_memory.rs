@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use laneway::{Coordinator, Job, Pool, PoolConfig};
+use laneway::{Coordinator, Job, JobError, Pool, PoolConfig};
 
 struct Counting;
 
@@ -42,11 +42,30 @@ fn submit_round(coordinator: &Coordinator) {
     coordinator.drain(LONG).expect("drained");
 }
 
+/// What is left of a coordinator that has had jobs of all kinds, when all of it is gone.
+fn left_of_a_coordinator(pool: &Pool) -> usize {
+    let settled = || pool.wait_quiescent(LONG).expect("not on a worker");
+    assert!(settled(), "nothing is left to do");
+    let before = LIVE_BYTES.load(Ordering::Relaxed);
+    let coordinator = Coordinator::new(pool);
+    submit_round(&coordinator);
+    let (token_out, token_in) = std::sync::mpsc::channel();
+    let body = Job::once(move |ctx| token_out.send(ctx.defer()).map_err(JobError::new));
+    let waits = coordinator.submit("waits", body).expect("accepted");
+    let token = token_in.recv_timeout(LONG).expect("the job begins");
+    drop(coordinator);
+    token.succeed(); // the job outlives the coordinator
+    assert!(waits.wait_timeout(LONG).expect("it ends").is_completed());
+    assert!(settled(), "nothing is left to do");
+    LIVE_BYTES.load(Ordering::Relaxed).saturating_sub(before)
+}
+
 /// One test: others in this process would count too.
 #[test]
 fn a_detached_plain_job_allocates_nothing_of_its_own_and_all_memory_comes_back() {
     let pool = Pool::with_config(PoolConfig { workers: 2, ..PoolConfig::default() });
-    let coordinator = Coordinator::new(&pool.expect("threads start"));
+    let pool = pool.expect("threads start");
+    let coordinator = Coordinator::new(&pool);
     submit_round(&coordinator); // what stays: blocks, stripes, the threads' own
     let (before, live) = (ALLOCATIONS.load(Ordering::Relaxed), LIVE_BYTES.load(Ordering::Relaxed));
     submit_round(&coordinator);
@@ -55,4 +74,7 @@ fn a_detached_plain_job_allocates_nothing_of_its_own_and_all_memory_comes_back()
     assert!(allocations < JOBS / 4, "{allocations} allocations for {JOBS} jobs");
     let kept = LIVE_BYTES.load(Ordering::Relaxed).saturating_sub(live);
     assert!(kept < 256 * 1024, "{kept} bytes stay");
+    drop(coordinator);
+    let left = left_of_a_coordinator(&pool);
+    assert!(left < 16 * 1024, "{left} bytes are left of a coordinator");
 }

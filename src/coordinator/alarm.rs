@@ -7,7 +7,6 @@
 use std::time::Instant;
 
 use super::entry::Entry;
-use super::inner::Inner;
 use crate::lane::LaneRef;
 use crate::pool::{Timer, Work};
 use crate::sync::{Arc, AtomicBool, Ordering};
@@ -37,10 +36,10 @@ pub(crate) struct Alarm {
 
 impl Alarm {
     /// Rings at `due`.
-    pub(crate) fn arm(inner: &Inner, lane: &LaneRef<Entry>, due: Instant) -> Self {
+    pub(crate) fn arm(lane: &LaneRef<Entry>, due: Instant) -> Self {
         let bell = Arc::new(Bell { rung: AtomicBool::new(false), lane: lane.clone() });
         let ring = Ring(bell.clone());
-        let timer = inner.pool().schedule_work_at(due, Work::once(move || drop(ring)));
+        let timer = lane.owner().pool().schedule_work_at(due, Work::once(move || drop(ring)));
         Self { bell, timer }
     }
 

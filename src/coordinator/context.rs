@@ -27,7 +27,6 @@ pub(crate) enum Whose<'a> {
 
 /// The body's view of its job; also the handle to its tokens.
 pub struct JobContext<'a> {
-    inner: Cow<'a, Arc<Inner>>,
     lane: Cow<'a, LaneRef<Entry>>,
     whose: Whose<'a>,
     attempt: u32,
@@ -35,31 +34,18 @@ pub struct JobContext<'a> {
 }
 
 impl<'a> JobContext<'a> {
-    pub(crate) fn borrowed(
-        inner: &'a Arc<Inner>,
-        lane: &'a LaneRef<Entry>,
-        whose: Whose<'a>,
-        attempt: u32,
-    ) -> Self {
-        Self {
-            inner: Cow::Borrowed(inner),
-            lane: Cow::Borrowed(lane),
-            whose,
-            attempt,
-            tokens: None,
-        }
+    pub(crate) fn borrowed(lane: &'a LaneRef<Entry>, whose: Whose<'a>, attempt: u32) -> Self {
+        Self { lane: Cow::Borrowed(lane), whose, attempt, tokens: None }
     }
 
     /// A context that a future may own, and its tokens, whose body's hold is the future's.
     pub(crate) fn owned(
-        inner: &Arc<Inner>,
         lane: &LaneRef<Entry>,
         control: Arc<dyn Controlled>,
         attempt: u32,
     ) -> (JobContext<'static>, Arc<Tokens>) {
         let tokens = Arc::new(TokenGroup::new(lane.clone()));
         let context = JobContext {
-            inner: Cow::Owned(inner.clone()),
             lane: Cow::Owned(lane.clone()),
             whose: Whose::Shared(control),
             attempt,
@@ -104,8 +90,8 @@ impl<'a> JobContext<'a> {
     /// # Errors
     /// [`JobError::Cancelled`] or [`JobError::Shutdown`], to be handed on with `?`.
     pub fn sleep(&self, time: Duration) -> Result<(), JobError> {
-        let deadline = self.inner.pool().clock().after(time);
-        self.inner.doze().until(deadline, || self.stopped())
+        let deadline = self.inner().pool().clock().after(time);
+        self.inner().doze().until(deadline, || self.stopped())
     }
 
     /// A future that is ready after `time`, on the pool's timer. For async bodies, which hold no
@@ -124,7 +110,11 @@ impl<'a> JobContext<'a> {
     /// # Ok(()) }
     /// ```
     pub fn delay(&self, time: Duration) -> Delay {
-        Delay::new(self.inner.pool(), time)
+        Delay::new(self.inner().pool(), time)
+    }
+
+    fn inner(&self) -> &Inner {
+        self.lane.owner()
     }
 
     fn stopped(&self) -> Option<JobError> {
@@ -136,7 +126,7 @@ impl<'a> JobContext<'a> {
         if cancelled {
             return Some(JobError::Cancelled);
         }
-        self.inner.is_stopping().then_some(JobError::Shutdown)
+        self.inner().is_stopping().then_some(JobError::Shutdown)
     }
 }
 

@@ -24,24 +24,26 @@ pub(crate) trait Steps: Send {
 
 /// See the page.
 pub(crate) enum Entry {
-    Plain(InlineDetached, Arc<Inner>),
+    Plain(InlineDetached),
     Full(Box<dyn Steps>),
     /// A plain job that has run.
-    Ended(OutcomeKind, Arc<Inner>),
+    Ended(OutcomeKind),
     /// Only while a step moves a plain job on.
     Moving,
 }
 
 // Each job in an inbox or a lane takes this much, and is moved a few times.
-const _: () = assert!(size_of::<Entry>() <= 9 * size_of::<usize>(), "an entry stays small");
+const _: () = assert!(size_of::<Entry>() <= 64, "an entry stays small");
 
 impl Turn for Entry {
+    type Owner = Arc<Inner>;
+
     fn step(&mut self, lane: &LaneRef<Self>) -> Step {
         if let Self::Full(run) = self {
             return run.step(lane);
         }
-        if let Self::Plain(body, inner) = std::mem::replace(self, Self::Moving) {
-            let (entry, step) = run_plain(body, inner, lane);
+        if let Self::Plain(body) = std::mem::replace(self, Self::Moving) {
+            let (entry, step) = run_plain(body, lane);
             *self = entry;
             return step;
         }
@@ -49,18 +51,18 @@ impl Turn for Entry {
         Step::Ended(Next::Continue)
     }
 
-    fn end(self) {
+    fn end(self, inner: &Arc<Inner>) {
         match self {
             Self::Full(run) => run.end(),
-            Self::Ended(outcome, inner) => inner.stats().ended(outcome),
+            Self::Ended(outcome) => inner.stats().ended(outcome),
             Self::Plain(..) | Self::Moving => debug_assert!(false, "ended without a step"),
         }
     }
 
-    fn abandon(self, why: Abandon) {
+    fn abandon(self, inner: &Arc<Inner>, why: Abandon) {
         match self {
             Self::Full(run) => run.abandon(why),
-            Self::Plain(body, inner) => {
+            Self::Plain(body) => {
                 inner.discard(body);
                 inner.stats().ended(match why {
                     Abandon::Predecessor => OutcomeKind::Failed,
@@ -73,15 +75,16 @@ impl Turn for Entry {
 }
 
 /// Runs a plain job: it ends here, unless it took tokens.
-fn run_plain(body: InlineDetached, inner: Arc<Inner>, lane: &LaneRef<Entry>) -> (Entry, Step) {
+fn run_plain(body: InlineDetached, lane: &LaneRef<Entry>) -> (Entry, Step) {
+    let inner = lane.owner();
     if inner.is_stopping() {
         inner.discard(body);
-        return (Entry::Ended(OutcomeKind::Lost, inner), Step::Ended(Next::Continue));
+        return (Entry::Ended(OutcomeKind::Lost), Step::Ended(Next::Continue));
     }
     inner.stats().started();
-    let mut context = JobContext::borrowed(&inner, lane, Whose::Nobody, 1);
+    let mut context = JobContext::borrowed(lane, Whose::Nobody, 1);
     let result = {
-        let _current = current::enter(&inner, lane.key());
+        let _current = current::enter(inner, lane.key());
         unwind::halt(|| body.call(&mut context))
     };
     let tokens = context.into_tokens();
@@ -92,7 +95,7 @@ fn run_plain(body: InlineDetached, inner: Arc<Inner>, lane: &LaneRef<Entry>) -> 
         Err(error)
     });
     if let Some(tokens) = tokens {
-        let mut run = Run::resumed(&inner, lane.key().clone());
+        let mut run = Run::resumed(lane.address());
         let step = run.resume(tokens, result, lane);
         return (Entry::Full(Box::new(run)), step);
     }
@@ -101,5 +104,5 @@ fn run_plain(body: InlineDetached, inner: Arc<Inner>, lane: &LaneRef<Entry>) -> 
         Ok(()) => OutcomeKind::Completed,
         Err(error) => JobOutcome::<()>::without_undo(error).kind(),
     };
-    (Entry::Ended(outcome, inner), Step::Ended(Next::Continue))
+    (Entry::Ended(outcome), Step::Ended(Next::Continue))
 }

@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use super::control::{Cancel, Control, Controlled, JobStatus};
 use super::current;
+use super::entry::Entry;
 use super::error::WaitError;
 use super::inner::Inner;
 use super::outcome::JobOutcome;
 use crate::base::promise::{Promise, Registration};
-use crate::lane::Key;
+use crate::lane::{Address, Key};
 use crate::pool::unwind;
 use crate::pool::{Runnable, Work};
 use crate::sync::Arc;
@@ -26,31 +27,35 @@ use crate::sync::Arc;
 pub(crate) struct Ticket<T> {
     control: Control,
     outcome: Promise<JobOutcome<T>>,
-    inner: Arc<Inner>,
-    key: Key,
+    address: Address<Entry>,
 }
 
 impl<T: Send + 'static> Ticket<T> {
-    pub(crate) fn new(inner: &Arc<Inner>, key: Key) -> Self {
-        Self { control: Control::new(), outcome: Promise::new(), inner: inner.clone(), key }
+    pub(crate) fn new(address: Address<Entry>) -> Self {
+        Self { control: Control::new(), outcome: Promise::new(), address }
+    }
+
+    /// Where the job was sent.
+    pub(crate) fn address(&self) -> &Address<Entry> {
+        &self.address
     }
 
     pub(crate) fn key(&self) -> &Key {
-        &self.key
+        self.address.key()
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {
-        &self.inner
+        self.address.owner()
     }
 
     /// Stores the outcome and wakes whoever waits for it. Never unwinds: a waker that panics is
     /// reported to the pool.
     pub(crate) fn publish(&self, outcome: JobOutcome<T>) {
-        self.inner.stats().ended(outcome.kind());
+        self.inner().stats().ended(outcome.kind());
         self.control.show(JobStatus::Ended);
         match unwind::halt(|| self.outcome.fulfil(outcome)) {
             Ok(first) => debug_assert!(first.is_ok(), "a job ends once"),
-            Err(payload) => self.inner.pool().report_panic(payload),
+            Err(payload) => self.inner().pool().report_panic(payload),
         }
     }
 
@@ -59,7 +64,7 @@ impl<T: Send + 'static> Ticket<T> {
         let ticket = self.clone();
         self.outcome.on_done(move || {
             let called = Box::new(Callback { ticket: ticket.clone(), callback });
-            ticket.inner.pool().post(Work::new(called));
+            ticket.inner().pool().post(Work::new(called));
         });
     }
 }
@@ -75,7 +80,7 @@ impl<T: Send + 'static> Controlled for Ticket<T> {
         }
         match self.control.cancel() {
             Cancel::EndUnstarted => self.publish(JobOutcome::Cancelled { started: false }),
-            Cancel::Asked => self.inner.doze().wake(),
+            Cancel::Asked => self.inner().doze().wake(),
             Cancel::Nothing => {}
         }
         true
@@ -135,10 +140,10 @@ impl<T: Send + 'static> JobHandle<T> {
         if ticket.outcome.is_done() {
             return Ok(());
         }
-        if current::runs(&ticket.inner, &ticket.key) {
+        if current::runs(ticket.inner(), ticket.key()) {
             return Err(WaitError::WouldDeadlock(()));
         }
-        let pool = ticket.inner.pool();
+        let pool = ticket.inner().pool();
         let Ok(_blocking) = pool.enter_blocking() else {
             return Err(WaitError::WouldDeadlock(()));
         };
@@ -195,7 +200,7 @@ impl<T: Send + 'static> JobHandle<T> {
 
     /// The key it was submitted under.
     pub fn key(&self) -> &Key {
-        &self.ticket.key
+        self.ticket.key()
     }
 
     /// Something to cancel the job with after this handle is gone.
@@ -234,7 +239,7 @@ impl<T: Send + 'static> Future for JobHandle<T> {
 impl<T: Send + 'static> fmt::Debug for JobHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobHandle")
-            .field("key", &self.ticket.key)
+            .field("key", self.ticket.key())
             .field("status", &self.status())
             .finish_non_exhaustive()
     }
@@ -284,7 +289,7 @@ where
     fn abandon(self) {
         let Callback { ticket, callback } = *self;
         if let Err(payload) = unwind::halt(callback) {
-            ticket.inner.pool().report_panic(payload);
+            ticket.inner().pool().report_panic(payload);
         }
     }
 }

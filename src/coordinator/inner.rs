@@ -1,13 +1,14 @@
-//! What all parts of one coordinator share: the pool, the lanes, the phase, the counters.
+//! What the jobs of one coordinator have in common: the pool, the phase, the counters.
+//!
+//! Each shard of the lanes keeps a reference and lends it to its jobs, so it is not counted per job.
+//! The lanes are not here: the jobs do not need them, and would keep them alive.
 
-use std::sync::Weak;
+use std::sync::OnceLock;
 
 use super::doze::Doze;
-use super::entry::Entry;
 use super::stats::Stats;
-use crate::lane::Lanes;
 use crate::pool::{Farewell, Pool, unwind};
-use crate::sync::{Arc, AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering};
 
 /// How far a coordinator is with its end. Phases only grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,40 +27,31 @@ pub(crate) enum Phase {
 /// See the page.
 pub(crate) struct Inner {
     pool: Pool,
-    lanes: Lanes<Entry>,
     phase: AtomicU32,
     stats: Stats,
     doze: Doze,
     /// Ends the jobs that wait for something outside when the pool ends.
-    _farewell: Farewell,
+    farewell: OnceLock<Farewell>,
 }
 
 impl Inner {
-    pub(crate) fn new(pool: &Pool) -> Arc<Self> {
-        Arc::new_cyclic(|this: &Weak<Self>| {
-            let this = this.clone();
-            let ended = move || {
-                if let Some(inner) = this.upgrade() {
-                    inner.lanes.close();
-                }
-            };
-            Self {
-                pool: pool.clone(),
-                lanes: Lanes::new(pool),
-                phase: AtomicU32::new(Phase::Open as u32),
-                stats: Stats::new(),
-                doze: Doze::default(),
-                _farewell: pool.on_ended(ended),
-            }
-        })
+    pub(crate) fn new(pool: &Pool) -> Self {
+        Self {
+            pool: pool.clone(),
+            phase: AtomicU32::new(Phase::Open as u32),
+            stats: Stats::new(),
+            doze: Doze::default(),
+            farewell: OnceLock::new(),
+        }
+    }
+
+    /// Keeps `farewell` as long as there may be jobs. Called once.
+    pub(crate) fn keep(&self, farewell: Farewell) {
+        assert!(self.farewell.set(farewell).is_ok(), "a coordinator says farewell once");
     }
 
     pub(crate) fn pool(&self) -> &Pool {
         &self.pool
-    }
-
-    pub(crate) fn lanes(&self) -> &Lanes<Entry> {
-        &self.lanes
     }
 
     pub(crate) fn stats(&self) -> &Stats {

@@ -17,6 +17,7 @@ mod context;
 mod control;
 mod current;
 mod delay;
+mod door;
 mod doze;
 mod entry;
 mod error;
@@ -50,8 +51,10 @@ pub use token::{Token, TokenEnd};
 pub use crate::lane::{KEY_MAX, Key};
 pub use crate::pool::Shutdown;
 
+use crate::lane::Lanes;
 use crate::pool::Pool;
 use crate::sync::Arc;
+use door::Door;
 use entry::Entry;
 use handle::Ticket;
 use inner::{Inner, Phase};
@@ -83,25 +86,18 @@ pub struct Coordinator {
     door: Arc<Door>,
 }
 
-/// What the user's clones share; jobs hold the inner part only.
-struct Door {
-    inner: Arc<Inner>,
-}
-
-impl Drop for Door {
-    fn drop(&mut self) {
-        self.inner.lanes().retire();
-    }
-}
-
 impl Coordinator {
     /// A coordinator on `pool`. One pool can serve many.
     pub fn new(pool: &Pool) -> Self {
-        Self { door: Arc::new(Door { inner: Inner::new(pool) }) }
+        Self { door: Arc::new(Door::new(pool)) }
     }
 
-    fn inner(&self) -> &Arc<Inner> {
+    fn inner(&self) -> &Inner {
         &self.door.inner
+    }
+
+    fn lanes(&self) -> &Lanes<Entry> {
+        &self.door.lanes
     }
 
     /// The pool that the jobs run on.
@@ -124,11 +120,10 @@ impl Coordinator {
     ) -> Result<JobHandle<T>, SubmitError<Job<T>>> {
         let key = key.into();
         let job = self.check(&key, job)?;
-        let inner = self.inner();
-        let ticket = Arc::new(Ticket::new(inner, key.clone()));
+        let ticket = Arc::new(Ticket::new(self.lanes().address(key)));
         let run = Run::new(ticket.clone(), job);
-        inner.stats().created();
-        inner.lanes().submit(key, Entry::Full(Box::new(run)));
+        self.inner().stats().created();
+        ticket.address().submit(Entry::Full(Box::new(run)));
         Ok(JobHandle::new(ticket))
     }
 
@@ -147,15 +142,17 @@ impl Coordinator {
     ) -> Result<(), SubmitError<Job<T>>> {
         let key = key.into();
         let job = self.check(&key, job)?;
-        let inner = self.inner();
-        let entry = match job {
+        self.inner().stats().created();
+        match job {
             Job { body: Body::Once(Some(body)), options: None } => {
-                Entry::Plain(body.detached(), inner.clone())
+                self.lanes().submit(key, Entry::Plain(body.detached()));
             }
-            job => Entry::Full(Box::new(Run::detached(inner, key.clone(), job))),
-        };
-        inner.stats().created();
-        inner.lanes().submit(key, entry);
+            job => {
+                let ticket = Arc::new(Ticket::new(self.lanes().address(key)));
+                let run = Run::detached(ticket.clone(), job);
+                ticket.address().submit(Entry::Full(Box::new(run)));
+            }
+        }
         Ok(())
     }
 
@@ -172,7 +169,7 @@ impl Coordinator {
     /// Lets a lane go on that a failed job has stopped ([`OnFailure::Hold`],
     /// [`OnDoubleFault::Quarantine`]). Returns at once; no effect on a lane that is not held.
     pub fn release(&self, key: impl Into<Key>) {
-        self.inner().lanes().release(key.into());
+        self.lanes().release(key.into());
     }
 
     /// Blocks until every job submitted before the call has its outcome. Jobs behind a held lane
@@ -181,7 +178,7 @@ impl Coordinator {
     /// # Errors
     /// [`DrainError::TimedOut`]; [`DrainError::WouldDeadlock`] on a worker of the pool.
     pub fn drain(&self, timeout: Duration) -> Result<(), DrainError> {
-        self.wait(timeout, |inner, deadline| inner.lanes().drain(deadline))
+        self.wait(timeout, |lanes, deadline| lanes.drain(deadline))
     }
 
     /// As [`drain`](Self::drain), for the jobs of one key.
@@ -190,19 +187,19 @@ impl Coordinator {
     /// As [`drain`](Self::drain).
     pub fn drain_key(&self, key: impl Into<Key>, timeout: Duration) -> Result<(), DrainError> {
         let key = key.into();
-        self.wait(timeout, |inner, deadline| inner.lanes().drain_key(key, deadline))
+        self.wait(timeout, |lanes, deadline| lanes.drain_key(key, deadline))
     }
 
     fn wait(
         &self,
         timeout: Duration,
-        drained: impl FnOnce(&Inner, std::time::Instant) -> bool,
+        drained: impl FnOnce(&Lanes<Entry>, std::time::Instant) -> bool,
     ) -> Result<(), DrainError> {
         let pool = self.pool();
         if pool.current_worker().is_some() {
             return Err(DrainError::WouldDeadlock);
         }
-        match drained(self.inner(), pool.clock().after(timeout)) {
+        match drained(self.lanes(), pool.clock().after(timeout)) {
             true => Ok(()),
             false => Err(DrainError::TimedOut { timeout }),
         }
@@ -210,7 +207,7 @@ impl Coordinator {
 
     /// A reading of the counters. Stops nothing.
     pub fn counters(&self) -> CoordinatorCounters {
-        let lanes = self.inner().lanes().counts();
+        let lanes = self.lanes().counts();
         CoordinatorCounters { lanes_open: lanes.lanes_open, ..self.inner().stats().read() }
     }
 
@@ -234,23 +231,23 @@ impl Coordinator {
         let clock = inner.pool().clock();
         let deadline = clock.after(timeout);
         inner.advance(Phase::Draining);
-        inner.lanes().retire();
+        self.lanes().retire();
         if how == Shutdown::Cancel {
             inner.advance(Phase::Stopping);
             inner.doze().wake();
-            inner.lanes().wake_all();
+            self.lanes().wake_all();
         }
         if inner.pool().current_worker().is_some() {
             return Err(DrainError::WouldDeadlock);
         }
-        let mut complete = inner.lanes().drain(deadline);
+        let mut complete = self.lanes().drain(deadline);
         if !complete {
             inner.advance(Phase::Lost);
             inner.doze().wake();
-            inner.lanes().wake_all();
-            complete = inner.lanes().drain(clock.after(LAST_TURNS));
+            self.lanes().wake_all();
+            complete = self.lanes().drain(clock.after(LAST_TURNS));
         }
-        inner.lanes().close();
+        self.lanes().close();
         let counters = inner.stats().read();
         Ok(ShutdownReport {
             complete,

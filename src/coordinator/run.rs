@@ -19,12 +19,12 @@ use super::control::{Controlled, JobStatus, Start};
 use super::entry::{Entry, Steps};
 use super::error::JobError;
 use super::handle::Ticket;
-use super::inner::{Inner, Phase};
+use super::inner::Phase;
 use super::job::{Body, Job, OpenTokens, Options, Rules};
 use super::outcome::JobOutcome;
 use super::state::{Action, Ending, Event, Part, Stage, State};
 use super::token::{TokenEnd, Tokens};
-use crate::lane::{Abandon, Key, LaneRef, Step};
+use crate::lane::{Abandon, Address, LaneRef, Step};
 use crate::pool::unwind;
 use crate::sync::Arc;
 use attempt::{Attempt, Progress};
@@ -70,8 +70,7 @@ impl<T: Send + 'static> Run<T> {
     }
 
     /// The same, for a job whose handle nobody has.
-    pub(crate) fn detached(inner: &Arc<Inner>, key: Key, job: Job<T>) -> Self {
-        let ticket = Arc::new(Ticket::new(inner, key));
+    pub(crate) fn detached(ticket: Arc<Ticket<T>>, job: Job<T>) -> Self {
         let mut run = Self::new(ticket, job);
         run.detached = true;
         run
@@ -96,7 +95,7 @@ impl<T: Send + 'static> Run<T> {
                 Action::BackOff(_) if self.attempt.delay.is_zero() => Event::Turn,
                 Action::BackOff(_) => {
                     let due = self.ticket.inner().pool().clock().after(self.attempt.delay);
-                    self.attempt.alarm = Some(Alarm::arm(self.ticket.inner(), lane, due));
+                    self.attempt.alarm = Some(Alarm::arm(lane, due));
                     return Step::Waiting;
                 }
                 Action::Wait => {
@@ -198,7 +197,7 @@ impl<T: Send + 'static> Run<T> {
 
     fn arm_timeout(&mut self, lane: &LaneRef<Entry>) {
         if let (Some(expires), None) = (self.attempt.expires, &self.attempt.alarm) {
-            self.attempt.alarm = Some(Alarm::arm(self.ticket.inner(), lane, expires));
+            self.attempt.alarm = Some(Alarm::arm(lane, expires));
         }
     }
 
@@ -218,8 +217,9 @@ impl<T: Send + 'static> Run<T> {
 
 impl Run<()> {
     /// The rest of a plain job whose body has returned and left tokens behind.
-    pub(crate) fn resumed(inner: &Arc<Inner>, key: Key) -> Self {
-        let mut run = Self::detached(inner, key, Job { body: Body::Once(None), options: None });
+    pub(crate) fn resumed(address: Address<Entry>) -> Self {
+        let ticket = Arc::new(Ticket::new(address));
+        let mut run = Self::detached(ticket, Job { body: Body::Once(None), options: None });
         run.state = State::Active(Part::Body, Stage::Running);
         run.of_body.attempts = 1;
         run

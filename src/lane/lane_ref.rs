@@ -1,5 +1,6 @@
 //! A way back to a lane, for whoever ends a job's wait.
 
+use super::address::Address;
 use super::key::{Hashed, Key};
 use super::message::Message;
 use super::shard::Shard;
@@ -18,6 +19,16 @@ impl<J: Turn> LaneRef<J> {
     /// The key of the lane.
     pub(crate) fn key(&self) -> &Key {
         self.key.key()
+    }
+
+    /// What the jobs of these lanes have in common.
+    pub(crate) fn owner(&self) -> &J::Owner {
+        self.shard.owner()
+    }
+
+    /// Where further jobs of this key go.
+    pub(crate) fn address(&self) -> Address<J> {
+        Address::new(self.shard.clone(), self.key.clone())
     }
 
     /// Gives the job its next turn: now if it waits, after its running step otherwise. A job that

@@ -49,10 +49,11 @@ mod tests {
     }
 
     impl Turn for Plain {
+        type Owner = ();
         fn step(&mut self, _: &LaneRef<Self>) -> Step {
             Step::Ended(Next::Continue)
         }
-        fn abandon(self, _: Abandon) {}
+        fn abandon(self, (): &(), _: Abandon) {}
     }
 
     #[test]

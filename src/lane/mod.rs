@@ -15,14 +15,17 @@
 //! | `shard.rs` | the shard visit: who empties the inbox, and when |
 //! | `roster.rs`, `lane.rs` | the lanes of a shard, and one lane: plain data |
 //! | `visit.rs` | a lane's jobs on the pool, and their budget |
-//! | `message.rs`, `gate.rs`, `lane_ref.rs` | what travels, what a drain waits for, who wakes |
+//! | `message.rs`, `gate.rs` | what travels, what a drain waits for |
+//! | `address.rs`, `lane_ref.rs` | from outside: a key's lane, and who wakes its head |
 //! | `key.rs`, `turn.rs` | what a lane is named by, what it runs |
 //!
-//! Nothing on a job's way takes a lock or looks into a map that threads share. A thread that is
+//! Nothing on a job's way takes a lock, looks into a map that threads share, or counts where threads of
+//! other shards do. A thread that is
 //! stopped inside `submit` delays only what reaches the inbox of the same shard after it.
 //!
 //! Not here: what a job is (the coordinator), bounds, marks other than holds.
 
+mod address;
 mod gate;
 mod inbox;
 mod key;
@@ -38,12 +41,13 @@ mod visit;
 use std::hash::RandomState;
 use std::time::Instant;
 
+pub(crate) use address::Address;
 use gate::Gate;
 use key::Hashed;
 pub use key::{KEY_MAX, Key};
 pub(crate) use lane_ref::LaneRef;
 use message::Message;
-use shard::Shard;
+pub(crate) use shard::Shard;
 pub(crate) use turn::{Abandon, Next, Step, Turn};
 
 use crate::pool::Pool;
@@ -53,7 +57,10 @@ use crate::sync::{Arc, sized};
 const SHARDS: usize = sized(64, 1);
 const _: () = assert!(SHARDS.is_power_of_two(), "shards are chosen by mask");
 
-/// All lanes of one owner, in shards. Dropping it closes it.
+/// All lanes of one owner, in shards.
+///
+/// Dropping it is a last [`retire`](Self::retire): jobs that were submitted still run, and each shard
+/// goes with its last job, or its last [`Address`].
 pub(crate) struct Lanes<J: Turn> {
     shards: Box<[Arc<Shard<J>>]>,
     seed: RandomState,
@@ -74,9 +81,9 @@ pub(crate) struct LaneCounts {
 }
 
 impl<J: Turn> Lanes<J> {
-    /// Without lanes, to run on `pool`.
-    pub(crate) fn new(pool: &Pool) -> Self {
-        let shard = |_| Arc::new(Shard::new(pool.clone()));
+    /// Without lanes, to run on `pool` jobs that have `owner` in common.
+    pub(crate) fn new(pool: &Pool, owner: &J::Owner) -> Self {
+        let shard = |_| Arc::new(Shard::new(pool.clone(), owner.clone()));
         Self { shards: (0..SHARDS).map(shard).collect(), seed: RandomState::new() }
     }
 
@@ -85,6 +92,17 @@ impl<J: Turn> Lanes<J> {
     /// After [`close`](Self::close), or when the pool has ended, the job is abandoned.
     pub(crate) fn submit(&self, key: Key, job: J) {
         self.send(key, |key| Message::Job(key, job));
+    }
+
+    /// Where the jobs of `key` go.
+    pub(crate) fn address(&self, key: Key) -> Address<J> {
+        let key = Hashed::new(key, &self.seed);
+        Address::new(self.shards[key.shard(SHARDS)].clone(), key)
+    }
+
+    /// The shards, for whoever closes those that outlive the lanes.
+    pub(crate) fn shards(&self) -> impl Iterator<Item = &Arc<Shard<J>>> {
+        self.shards.iter()
     }
 
     /// Lets a held lane go on. No effect on one that is not held.
@@ -156,7 +174,7 @@ impl<J: Turn> Lanes<J> {
 
 impl<J: Turn> Drop for Lanes<J> {
     fn drop(&mut self) {
-        self.close();
+        self.retire();
     }
 }
 

@@ -5,8 +5,8 @@
 //!
 //! A lane exists while it has jobs or is held. When it is dropped its memory goes back: the map
 //! shrinks with the number of lanes, and of the visits (a box and a queue) a few small ones are
-//! kept for the next lanes. Kept visits refer to their shard; they go when the lanes are closed,
-//! which dropping [`Lanes`](super::Lanes) does, so the circle does not last.
+//! kept for the next lanes. Kept visits refer to their shard; they go when the lanes are retired,
+//! which dropping [`Lanes`](super::Lanes) does, or closed, so the circle does not last.
 //!
 //! Nothing here walks all lanes but what concerns all: a barrier over all keys, waking all,
 //! retiring and closing.
@@ -91,6 +91,7 @@ impl<J: Turn> Roster<J> {
             Message::WakeAll => self.change_all(Lane::wake_any),
             Message::Retire => {
                 self.retired = true;
+                self.spares = Vec::new();
                 self.change_all(Lane::retire);
             }
             Message::Close => self.set_closed(),
@@ -222,7 +223,7 @@ impl<J: Turn> Roster<J> {
     fn drop_lane(&mut self, visit: Box<LaneVisit<J>>) {
         let lane = self.lanes.remove(&visit.lane.key).expect("a visit has a lane");
         self.serial = self.serial.max(lane.next());
-        let keeps = !self.closed && self.spares.len() < SPARES_MAX;
+        let keeps = !self.closed && !self.retired && self.spares.len() < SPARES_MAX;
         if keeps && visit.is_small() {
             self.spares.push(visit);
         }

@@ -35,7 +35,7 @@ use crate::sync::{Arc, AtomicBool, AtomicU64, CachePadded, Ordering, UnsafeCell,
 const MESSAGES_MAX: usize = sized(256, 2);
 
 /// See the page.
-pub(super) struct Shard<J: Turn> {
+pub(crate) struct Shard<J: Turn> {
     inbox: Inbox<Message<J>>,
     /// Belongs to the visitor.
     roster: CachePadded<UnsafeCell<Roster<J>>>,
@@ -43,6 +43,7 @@ pub(super) struct Shard<J: Turn> {
     /// Read by running visits between jobs, so away from what the visitor writes.
     closed: AtomicBool,
     pool: Pool,
+    owner: J::Owner,
 }
 
 // SAFETY: jobs and messages move between threads and are never shared (`J: Send`); the roster is
@@ -60,13 +61,14 @@ struct Published {
 }
 
 impl<J: Turn> Shard<J> {
-    pub(super) fn new(pool: Pool) -> Self {
+    pub(super) fn new(pool: Pool, owner: J::Owner) -> Self {
         Self {
             inbox: Inbox::new(),
             roster: CachePadded::new(UnsafeCell::new(Roster::new())),
             published: CachePadded::new(Published::new()),
             closed: AtomicBool::new(false),
             pool,
+            owner,
         }
     }
 
@@ -79,7 +81,7 @@ impl<J: Turn> Shard<J> {
     }
 
     /// Abandons what waits and what comes. A running step is not interrupted.
-    pub(super) fn close(this: &Arc<Self>) {
+    pub(crate) fn close(this: &Arc<Self>) {
         this.mark_closed();
         Self::send(this, Message::Close);
     }
@@ -93,6 +95,10 @@ impl<J: Turn> Shard<J> {
     pub(super) fn is_closed(&self) -> bool {
         // Relaxed: a visit that runs at this moment may see it a job later.
         self.closed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn owner(&self) -> &J::Owner {
+        &self.owner
     }
 
     pub(super) fn clock(&self) -> &Clock {
@@ -153,8 +159,9 @@ impl<J: Turn> ShardVisit<J> {
                 ready(&shard.pool, visit);
             }
             if budget == 0 {
-                let pool = shard.pool.clone();
-                return pool.post(Work::new(self));
+                // A count of this shard, where a handle of the pool would be one of all threads.
+                let shard = self.0.clone();
+                return shard.pool.post(Work::new(self));
             }
             // SAFETY: this is the visitor. After true it is not, and touches nothing more.
             if unsafe { shard.inbox.give_up() } {

@@ -26,16 +26,17 @@ struct Script {
 }
 
 impl Turn for Script {
+    type Owner = ();
     fn step(&mut self, lane: &LaneRef<Self>) -> Step {
         (self.body)(lane)
     }
-    fn end(self) {
+    fn end(self, (): &()) {
         self.log.add(&self.name);
         if let Some(at_end) = self.at_end {
             at_end();
         }
     }
-    fn abandon(self, why: Abandon) {
+    fn abandon(self, (): &(), why: Abandon) {
         self.log.add(&format!("{} {why:?}", self.name));
     }
 }
@@ -62,7 +63,7 @@ impl Bench {
     fn new(workers: usize) -> Self {
         let config = PoolConfig { workers, ..PoolConfig::default() };
         let pool = Pool::with_config(config).expect("threads start");
-        let lanes = Arc::new(Lanes::new(&pool));
+        let lanes = Arc::new(Lanes::new(&pool, &()));
         Self { pool, lanes, log: Log::default() }
     }
 
@@ -482,18 +483,21 @@ fn closing_ends_every_job_that_waits_once() {
 }
 
 #[test]
-fn dropping_the_lanes_ends_every_job_and_frees_every_shard() {
+fn dropping_the_lanes_ends_what_is_held_and_every_shard_goes_with_its_last_job() {
     let bench = Bench::new(2);
-    let _waiting = bench.submit_waiting("waiting", "waits");
+    let waiting = bench.submit_waiting("waiting", "waits");
     bench.submit("held", "holds", |_| HOLD);
+    bench.submit_plain("held", "behind");
     bench.settle_messages();
     let shards: Vec<_> = bench.lanes.shards.iter().map(std::sync::Arc::downgrade).collect();
     let Bench { pool, lanes, log } = bench;
-    drop((lanes, _waiting));
+    drop(lanes);
+    waiting.wake();
+    drop(waiting);
     pool.shutdown(Shutdown::Drain, LONG).expect("not on a worker");
     let mut log = log.take();
     log.sort();
-    assert_eq!(log, ["holds", "waits Shutdown"]);
+    assert_eq!(log, ["behind Shutdown", "holds", "waits"]);
     assert!(shards.iter().all(|shard| shard.strong_count() == 0));
 }
 

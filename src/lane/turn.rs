@@ -8,12 +8,19 @@
 //! Exactly one of [`end`](Turn::end) and [`abandon`](Turn::abandon) is called for every job, once.
 //! All calls for one key happen one after another, each seeing the effects of those before.
 //!
+//! Jobs do not carry what they have in common: each shard keeps a copy of the [`Turn::Owner`] and
+//! lends it, so that a job's way touches no reference count that all threads share.
+//!
 //! Not here: retries, tokens, outcomes. The coordinator implements this trait.
 
 use super::lane_ref::LaneRef;
 
 /// A job, as a lane sees it.
 pub(crate) trait Turn: Send + Sized + 'static {
+    /// What the jobs of one set of lanes have in common. It must not lead back to the lanes, or
+    /// they would keep themselves alive.
+    type Owner: Clone + Send + Sync + 'static;
+
     /// Runs the job's next step now, on this thread.
     ///
     /// A step that answers [`Step::Waiting`] keeps the head of its lane and gets its next turn
@@ -31,11 +38,11 @@ pub(crate) trait Turn: Send + Sized + 'static {
     /// that fail with this one. With an outcome published in `step` neither is certain.
     ///
     /// Must not unwind.
-    fn end(self) {}
+    fn end(self, _owner: &Self::Owner) {}
 
     /// It will not get a turn any more. Called in the order of submission, on a thread of the
     /// pool; once the pool has ended, on the thread that found out. Must not unwind.
-    fn abandon(self, why: Abandon);
+    fn abandon(self, owner: &Self::Owner, why: Abandon);
 }
 
 /// What a step came to.

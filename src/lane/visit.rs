@@ -84,7 +84,7 @@ impl<J: Turn> Trip<J> {
         let visit = self.visit.as_deref_mut().expect("a visit is out until it is dropped");
         if let Some(why) = visit.doom_of_first() {
             let job = visit.pop();
-            job.abandon(why);
+            job.abandon(visit.lane.owner(), why);
             return visit.more();
         }
         let job = visit.jobs.front_mut().expect("a visit goes out with jobs");
@@ -99,7 +99,7 @@ impl<J: Turn> Trip<J> {
             Step::Ended(next) => {
                 let job = visit.pop();
                 visit.note(next);
-                job.end();
+                job.end(visit.lane.owner());
                 if next == Next::Hold { ControlFlow::Break(()) } else { visit.more() }
             }
         }

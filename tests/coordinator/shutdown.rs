@@ -250,6 +250,16 @@ fn a_job_that_waits_when_its_pool_ends_is_lost() {
 }
 
 #[test]
+fn a_job_that_waits_behind_a_dropped_coordinator_is_lost_when_its_pool_ends() {
+    let pool = pool(1);
+    let coordinator = Coordinator::new(&pool);
+    let (unfinished, _never) = waits(&coordinator, "never");
+    drop(coordinator);
+    pool.shutdown(Shutdown::Drain, LONG).expect("not a worker");
+    assert!(matches!(end(unfinished), JobOutcome::Lost));
+}
+
+#[test]
 fn a_backoff_when_the_pool_ends_is_lost() {
     let pool = pool(1);
     let coordinator = Coordinator::new(&pool);

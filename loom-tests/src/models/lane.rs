@@ -52,6 +52,8 @@ struct Job {
 }
 
 impl Turn for Job {
+    type Owner = ();
+
     fn step(&mut self, lane: &LaneRef<Self>) -> Step {
         match std::mem::replace(&mut self.plan, Plan::Ends(Next::Continue)) {
             Plan::Ends(next) => {
@@ -65,7 +67,7 @@ impl Turn for Job {
         }
     }
 
-    fn abandon(self, _: Abandon) {
+    fn abandon(self, (): &(), _: Abandon) {
         self.log.note(self.number + ABANDONED);
     }
 }
@@ -112,7 +114,7 @@ struct Bench {
 }
 
 impl Drop for Bench {
-    /// Lanes that are dropped are closed by a last visit.
+    /// Lanes that are dropped are retired by a last visit.
     fn drop(&mut self) {
         self.lanes = None;
         self.pool.run_all();
@@ -122,7 +124,7 @@ impl Drop for Bench {
 impl Bench {
     fn new() -> Arc<Self> {
         let pool = Pool::new();
-        Arc::new(Self { lanes: Some(Lanes::new(&pool)), pool })
+        Arc::new(Self { lanes: Some(Lanes::new(&pool, &())), pool })
     }
 
     fn lanes(&self) -> &Lanes<Job> {

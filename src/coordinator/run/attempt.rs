@@ -97,11 +97,11 @@ impl<T: Send + 'static> Run<T> {
         let _current = current::enter(self.ticket.inner(), self.ticket.key());
         let attempt = self.of_body.attempts;
         let whose = Whose::Borrowed(&*self.ticket);
-        let mut context = JobContext::borrowed(self.ticket.inner(), lane, whose, attempt);
+        let mut context = JobContext::borrowed(lane, whose, attempt);
         let result = match &mut self.body {
             Body::Future(body) => {
                 let job = self.ticket.clone();
-                let (context, tokens) = JobContext::owned(self.ticket.inner(), lane, job, attempt);
+                let (context, tokens) = JobContext::owned(lane, job, attempt);
                 self.attempt.tokens = Some(tokens);
                 return match unwind::halt(|| body(context)) {
                     Ok(future) => {
@@ -125,12 +125,7 @@ impl<T: Send + 'static> Run<T> {
         let _current = current::enter(self.ticket.inner(), self.ticket.key());
         let undo = self.options.as_mut().and_then(|options| options.undo.as_mut());
         let mut context = UndoContext {
-            job: JobContext::borrowed(
-                self.ticket.inner(),
-                lane,
-                Whose::Nobody,
-                self.of_undo.attempts,
-            ),
+            job: JobContext::borrowed(lane, Whose::Nobody, self.of_undo.attempts),
             cause: self.cause.as_ref().expect("what is undone has failed"),
             attempts: self.of_body.attempts,
             ends: &self.ends,

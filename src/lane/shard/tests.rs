@@ -14,18 +14,19 @@ const LONG: Duration = Duration::from_secs(60);
 struct Numbered(u32, Sender<u32>);
 
 impl Turn for Numbered {
+    type Owner = ();
     fn step(&mut self, _: &LaneRef<Self>) -> Step {
         self.1.send(self.0).expect("the test listens");
         Step::Ended(Next::Continue)
     }
-    fn abandon(self, _: Abandon) {}
+    fn abandon(self, (): &(), _: Abandon) {}
 }
 
 #[test]
 fn a_stopped_producer_delays_only_what_comes_after_it_in_its_shard() {
     let config = PoolConfig { workers: 2, ..PoolConfig::default() };
     let pool = Pool::with_config(config).expect("threads start");
-    let [shard, other] = [(); 2].map(|()| Arc::new(Shard::new(pool.clone())));
+    let [shard, other] = [(); 2].map(|()| Arc::new(Shard::new(pool.clone(), ())));
     let key = Hashed::new(Key::from("k"), &std::hash::RandomState::new());
     let (ran, runs) = channel();
     let message = |number| Message::Job(key.clone(), Numbered(number, ran.clone()));
@@ -54,7 +55,7 @@ fn a_shard_with_many_messages_goes_to_the_back_of_the_queue() {
     pool.post(Work::once(move || {
         let _ = gate.recv_timeout(LONG);
     }));
-    let [busy, other] = [(); 2].map(|()| Arc::new(Shard::new(pool.clone())));
+    let [busy, other] = [(); 2].map(|()| Arc::new(Shard::new(pool.clone(), ())));
     let seed = std::hash::RandomState::new();
     let (ran, runs) = channel();
     let total = 10 * MESSAGES_MAX as u64;

@@ -1,0 +1,31 @@
+//! The door: what the clones of one [`Coordinator`](super::Coordinator) share, and its jobs do not.
+//!
+//! Behind it the lanes go on: dropping the door retires them, and each shard goes with its last job.
+//! Should the pool end before, the farewell, which lives as long as any shard, closes those that
+//! are left. It refers to them weakly, so nothing keeps itself alive.
+
+use std::sync::Weak;
+
+use super::entry::Entry;
+use super::inner::Inner;
+use crate::lane::{Lanes, Shard};
+use crate::pool::Pool;
+use crate::sync::Arc;
+
+/// See the page.
+pub(crate) struct Door {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) lanes: Lanes<Entry>,
+}
+
+impl Door {
+    pub(crate) fn new(pool: &Pool) -> Self {
+        let inner = Arc::new(Inner::new(pool));
+        let lanes = Lanes::new(pool, &inner);
+        let shards: Box<[Weak<Shard<Entry>>]> = lanes.shards().map(Arc::downgrade).collect();
+        inner.keep(pool.on_ended(move || {
+            shards.iter().filter_map(Weak::upgrade).for_each(|shard| Shard::close(&shard));
+        }));
+        Self { inner, lanes }
+    }
+}
