@@ -40,7 +40,8 @@ pub(super) struct Lane<J: Turn> {
     /// The latest job that was woken while the visit was out, or [`NOBODY`], or [`ANYBODY`].
     woken: u64,
     held: bool,
-    /// Gates, with the serial of the last job that each waits for.
+    /// Gates, with the serial of the last job that each waits for, lowest first. A visit comes home
+    /// behind that job: the gate does not wait for those after it.
     marks: Vec<(u64, Gate)>,
 }
 
@@ -111,7 +112,9 @@ impl<J: Turn> Lane<J> {
     pub(super) fn arrive(&mut self, job: J, batch: u64) -> Arrival<J> {
         self.next += 1;
         match &mut self.place {
-            Place::Out(seat) if seat.batch == batch => return Arrival::GetsOn(seat.index, job),
+            Place::Out(seat) if seat.batch == batch && self.marks.is_empty() => {
+                return Arrival::GetsOn(seat.index, job);
+            }
             Place::Out(_) => self.arrivals.push_back(job),
             Place::Home { visit, .. } => visit.jobs.push_back(job),
         }
@@ -161,7 +164,7 @@ impl<J: Turn> Lane<J> {
     }
 
     /// Where a visit goes that is neither out nor yet at home.
-    fn decide(&mut self, visit: Box<LaneVisit<J>>, waiting: bool, now: Now) -> After<J> {
+    fn decide(&mut self, mut visit: Box<LaneVisit<J>>, waiting: bool, now: Now) -> After<J> {
         debug_assert_eq!(self.head + visit.jobs.len() as u64, self.next, "a job got lost");
         let stays = !now.closed && (waiting || self.held);
         if stays {
@@ -172,6 +175,7 @@ impl<J: Turn> Lane<J> {
         } else {
             self.place = Place::Out(now.seat);
             self.woken = NOBODY;
+            visit.until = self.marks.first().map_or(u64::MAX, |(through, _)| *through);
             After::Post(visit)
         }
     }

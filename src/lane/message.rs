@@ -32,7 +32,7 @@ pub(super) enum Message<J: Turn> {
 /// Why a visit came home.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Stop {
-    /// Its jobs have ended, or its budget has, or a hold was asked for.
+    /// Its jobs have ended, or those before a gate, or its budget has, or a hold was asked for.
     Yielded,
     /// Its first job waits to be woken.
     Waiting,

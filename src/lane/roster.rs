@@ -150,10 +150,12 @@ impl<J: Turn> Roster<J> {
                     Some(mut spare) => {
                         spare.lane.key = key;
                         spare.lane.serial = serial;
+                        spare.until = u64::MAX;
                         spare
                     }
                     None => Box::new(LaneVisit {
                         lane: LaneRef { shard: shard.clone(), key, serial },
+                        until: u64::MAX,
                         jobs: VecDeque::new(),
                         doomed: 0,
                         doom: Abandon::Shutdown,

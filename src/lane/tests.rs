@@ -435,6 +435,37 @@ fn a_drain_covers_what_was_submitted_before_and_no_more() {
     assert_eq!(bench.log.take(), ["before"]);
 }
 
+/// Drains while a job that came later is on a worker and does not return.
+fn drain_before_a_job_that_does_not_return(bench: &Bench, busy: Sender<()>) {
+    bench.submit_plain("k", "before");
+    let (gate, waiter) = Gate::new();
+    bench.lanes.send_all(|| Message::Barrier(None, gate.clone()));
+    drop(gate);
+    let (go, stop) = channel::<()>();
+    bench.submit("k", "after", move |_| {
+        let _ = stop.recv();
+        CONTINUE
+    });
+    drop(busy);
+    assert!(waiter.wait_until(soon()), "what came after holds it up");
+    drop(go);
+    bench.settle();
+}
+
+#[test]
+fn a_drain_does_not_wait_for_a_later_job_that_arrives_with_those_before() {
+    let bench = Bench::new(1);
+    let busy = bench.submit_stopped("busy", "busy", CONTINUE);
+    drain_before_a_job_that_does_not_return(&bench, busy);
+}
+
+#[test]
+fn a_drain_does_not_wait_for_a_later_job_that_is_merged_with_those_before() {
+    let bench = Bench::new(2);
+    let busy = bench.submit_stopped("k", "busy", CONTINUE);
+    drain_before_a_job_that_does_not_return(&bench, busy);
+}
+
 #[test]
 fn draining_a_key_does_not_wait_for_others() {
     let bench = Bench::new(2);

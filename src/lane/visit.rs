@@ -2,8 +2,8 @@
 //!
 //! The visit is a box that belongs to one thread at a time: it is at home in its lane (`lane.rs`),
 //! or out: queued on the pool, running, or in the inbox as a report. Running, it gives its jobs
-//! their turns in order until none is left, one waits, one asks for a hold, or the budget is spent;
-//! then it comes home. It comes home on every path, also when a job unwinds against its contract.
+//! their turns in order until none is left, one waits, one asks for a hold, a gate is to be opened,
+//! or the budget is spent; then it comes home. It comes home on every path, also when a job unwinds against its contract.
 //!
 //! The budget is [`JOBS_MAX`] turns or [`TIME_MAX`], whichever is first: then the lane goes to the
 //! back of the pool's queue, behind every other lane that is ready. The time is looked at after the
@@ -36,6 +36,8 @@ pub(super) const QUEUE_KEPT: usize = 16;
 pub(super) struct LaneVisit<J: Turn> {
     /// The lane; its serial is the number of the first job in `jobs`.
     pub(super) lane: LaneRef<J>,
+    /// It comes home when the job with this serial has ended.
+    pub(super) until: u64,
     /// Oldest first. Never empty while the visit is on its way to the pool.
     pub(super) jobs: VecDeque<J>,
     /// The first so many jobs are abandoned ...
@@ -161,7 +163,8 @@ impl<J: Turn> LaneVisit<J> {
     }
 
     fn more(&self) -> ControlFlow<()> {
-        if self.jobs.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let is_over = self.jobs.is_empty() || self.lane.serial > self.until;
+        if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
