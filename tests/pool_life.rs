@@ -119,6 +119,52 @@ fn a_worker_that_ends_its_own_pool_is_told_so_and_the_pool_ends() {
     assert_eq!(parts(&report), (2, 0, 0, 0));
 }
 
+/// Calls a closure when it is dropped.
+struct AtDrop<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for AtDrop<F> {
+    fn drop(&mut self) {
+        self.0.take().expect("dropped once")();
+    }
+}
+
+/// Cancels `pool`, whose only worker is behind `gate`, with work in its queue that calls `f` when it
+/// is abandoned, and with what `behind` posts after that.
+fn abandon<T: Send + 'static, B: Send + 'static>(
+    pool: &Pool,
+    behind: impl FnOnce() -> B,
+    f: impl FnOnce(B) -> T + Send + 'static,
+) -> Result<T, mpsc::RecvTimeoutError> {
+    let gate = occupy(pool);
+    let (tell, told) = mpsc::channel();
+    let (give, given) = mpsc::channel();
+    let abandoned = AtDrop(Some(move || {
+        let behind = given.recv().expect("the test gives");
+        tell.send(f(behind)).expect("the test waits");
+    }));
+    pool.spawn(move || drop(abandoned));
+    give.send(behind()).expect("the work waits");
+    let early = pool.shutdown(Shutdown::Cancel, Duration::ZERO).expect("not a worker");
+    assert_eq!(early.running.len(), 1);
+    drop(gate);
+    told.recv_timeout(LONG)
+}
+
+#[test]
+fn work_that_is_abandoned_may_end_the_pool_it_was_in() {
+    let pool = pool(1);
+    let same = pool.clone();
+    let ended = abandon(&pool, || (), move |()| same.shutdown(Shutdown::Drain, 10 * LONG));
+    assert!(matches!(ended, Ok(Err(PoolError::WouldDeadlock))), "{ended:?}");
+}
+
+#[test]
+fn work_that_is_abandoned_may_wait_for_what_is_abandoned_after_it() {
+    let pool = pool(1);
+    let ended = abandon(&pool, || pool.submit(|| 7), |behind| behind.wait());
+    assert!(matches!(ended, Ok(Ok(7) | Err(PoolError::Cancelled))), "{ended:?}");
+}
+
 #[test]
 fn dropping_the_last_handle_runs_what_was_posted() {
     let (tell, told) = mpsc::channel();

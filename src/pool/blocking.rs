@@ -3,7 +3,8 @@
 //! A worker that waits for a stolen frame or for its scope is counted; it cannot be refused, and
 //! what it waits for is already running or its own. A worker that wants to wait for something that
 //! a *free* worker has to bring (a job, submitted work that runs elsewhere) is counted too, but
-//! refused when it would be the last one that does not wait.
+//! refused when it would be the last one that does not wait. While the pool ends workers leave:
+//! whoever waits when none is left that does not is served by abandoning the rest (`shutdown.rs`).
 
 use super::registry::Registry;
 use super::station::Station;
@@ -41,11 +42,16 @@ impl Registry {
         }
         // Relaxed: a count. The compare-and-swap lets one of two last workers through.
         let mut blocked = self.blocked.load(Ordering::Relaxed);
-        while blocked + 1 < self.config.workers {
+        // Relaxed: a count; if a worker leaves meanwhile, [ended] in `see_to_rest` decides.
+        while blocked + 1 < self.live.load(Ordering::Relaxed) {
             // Relaxed: as above.
             let order = Ordering::Relaxed;
             match self.blocked.compare_exchange(blocked, blocked + 1, order, order) {
-                Ok(_) => return Ok(Blocking(Some(self))),
+                Ok(_) => {
+                    let blocking = Blocking(Some(self));
+                    self.see_to_rest();
+                    return Ok(blocking);
+                }
                 Err(now) => blocked = now,
             }
         }
@@ -56,7 +62,9 @@ impl Registry {
     fn count_blocked(&self) -> Blocking<'_> {
         // Relaxed: a count.
         self.blocked.fetch_add(1, Ordering::Relaxed);
-        Blocking(Some(self))
+        let blocking = Blocking(Some(self));
+        self.see_to_rest();
+        blocking
     }
 }
 

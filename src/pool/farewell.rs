@@ -2,8 +2,8 @@
 //!
 //! Work that is queued when the pool ends is abandoned, and so its owner learns of it. An owner with
 //! nothing queued, such as lanes whose jobs all wait for something outside, would not: it leaves a
-//! farewell. Farewells are called once, after the last worker has ended and the queues were swept,
-//! on the thread that found that out; taking one back is O(log n).
+//! farewell. Farewells are called once, when no worker will take work any more (`shutdown.rs`) and
+//! the queues were swept, on the thread that found that out; taking one back is O(log n).
 //!
 //! Cold: one per coordinator.
 
@@ -35,7 +35,7 @@ pub(crate) struct Farewell {
 }
 
 impl Pool {
-    /// Calls `call` when the pool has ended; now, if it has. It must not block, and must not hold
+    /// Calls `call` when no worker will take work any more; now, if the pool has ended. It must not block, and must not hold
     /// a handle of this pool, or the pool would not end by itself.
     pub(crate) fn on_ended(&self, call: impl FnOnce() + Send + 'static) -> Farewell {
         let registry = self.registry.clone();

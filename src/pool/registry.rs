@@ -145,10 +145,10 @@ impl Registry {
             None => self.injector.push(work),
         }
         self.sleep.posted();
-        // Its fence [post] also pairs with [ended] in `worker_ended`: either the last worker's sweep
-        // sees the work, or this load sees that there is no worker any more.
-        if self.phase.is_ended() {
-            self.sweep();
+        // Its fence [post] also pairs with [ended] in `see_to_rest`: either whoever clears up sees
+        // the work, or this sees that no worker will take it.
+        if self.is_unattended() {
+            self.clear_up();
         }
     }
 

@@ -8,8 +8,10 @@
 //! 1. A drain only marks the pool. The worker that lies down last, and sees that all sleep and no
 //!    detached work is queued, goes on to ENDING. So nobody has to wait for a drain to end.
 //! 2. ENDING wakes everybody; each worker ends after what it is running.
-//! 3. The last worker marks ENDED, abandons what is still queued, and the timers, and says farewell. Whoever posts
-//!    after that finds ENDED and abandons it itself: nothing is ever left in a queue.
+//! 3. The last worker marks ENDED, abandons what is still queued, and the timers, and says farewell.
+//!    Whoever posts after that abandons it itself: nothing is ever left in a queue.
+//!    Neither is it before that, once every worker that is left waits inside its work: it may wait
+//!    for what is queued, which nobody would take. Whoever brings that about clears up.
 //! 4. `shutdown` waits for that, joins the threads that ended, and names the others.
 //!
 //! Fork-join does not depend on the phase: a region that is under way is finished by its owner.
@@ -71,7 +73,7 @@ impl Phase {
 
     /// No worker is left.
     pub(super) fn is_ended(&self) -> bool {
-        // Relaxed: ordered by the caller's fence.
+        // Relaxed: ordered by the caller's fence or lock.
         self.0.load(Ordering::Relaxed) == ENDED
     }
 
@@ -198,7 +200,33 @@ impl Registry {
     pub(super) fn begin_end(&self) {
         if self.phase.advance(ENDING) {
             self.sleep.wake_all();
+            self.see_to_rest();
         }
+    }
+
+    /// The pool ends, and every worker that is left waits inside its work: nobody will take what is
+    /// queued, or what is posted.
+    pub(super) fn is_unattended(&self) -> bool {
+        // Relaxed: ordered by the caller's fence.
+        let all_wait = || self.blocked.load(Ordering::Relaxed) >= self.live.load(Ordering::Relaxed);
+        self.phase.is_ending() && all_wait()
+    }
+
+    /// To be called after a step towards the end: the mark, a worker that left, one that waits.
+    pub(super) fn see_to_rest(&self) {
+        // SeqCst fence [ended]: pairs with itself, so that the last of those steps sees the others,
+        // and with [post] in `post`: either the sweep below sees the work, or its poster sees that
+        // there is nobody to take it.
+        fence(Ordering::SeqCst);
+        if self.is_unattended() {
+            self.clear_up();
+        }
+    }
+
+    /// Abandons what is queued, and tells those who have nothing queued. Any thread.
+    pub(super) fn clear_up(&self) {
+        self.sweep();
+        self.farewells.call_all();
     }
 
     /// The last look of a worker that found no work: does anybody wait for that?
@@ -243,13 +271,9 @@ impl Registry {
         // which sees what the others left in their queues.
         if self.live.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.phase.advance(ENDED);
-            // SeqCst fence [ended]: pairs with [post] in `post`: either the sweep below sees the
-            // work, or its poster sees ENDED.
-            fence(Ordering::SeqCst);
-            self.sweep();
             self.timers.end(self);
-            self.farewells.call_all();
         }
+        self.see_to_rest();
         if let Some(index) = index {
             self.threads.lock().ended[index] = true;
         }

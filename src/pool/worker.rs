@@ -52,9 +52,9 @@ pub(super) fn run(registry: Arc<Registry>, station: Station) {
             seed: Cell::new(index as u32 + 1),
         };
         worker.work_until_the_end();
+        // Still at its station: what user code does while the last worker clears up, a worker does.
+        registry.worker_ended(Some(index));
     }
-    drop(station);
-    registry.worker_ended(Some(index));
 }
 
 struct Worker<'r> {

@@ -249,6 +249,49 @@ fn a_job_that_waits_when_its_pool_ends_is_lost() {
     assert!(report.complete);
 }
 
+/// A job on a worker of `coordinator`'s pool that waits for `awaited`, and tells how that ended.
+fn waits_on_a_worker(
+    coordinator: &Coordinator,
+    awaited: JobHandle<()>,
+) -> JobHandle<Option<OutcomeKind>> {
+    let job = Job::once(move |_| Ok(awaited.wait().ok().map(|outcome| outcome.kind())));
+    let handle = submit(coordinator, "waiter", job);
+    while coordinator.pool().counters().blocked == 0 {
+        std::thread::yield_now();
+    }
+    handle
+}
+
+#[test]
+fn a_worker_that_waits_for_a_queued_job_is_told_when_the_pool_ends() {
+    let pool = pool(2);
+    let coordinator = Coordinator::new(&pool);
+    let gate = block_lane(&coordinator, "busy");
+    let queued = submit(&coordinator, "busy", Job::once(|_| Ok(())));
+    let waiter = waits_on_a_worker(&coordinator, queued);
+    let report = pool.shutdown(Shutdown::Cancel, TINY).expect("not a worker");
+    assert_eq!(report.running.len(), 2);
+    gate.open();
+    let report = pool.shutdown(Shutdown::Cancel, LONG).expect("not a worker");
+    assert_eq!((report.joined, report.running.len()), (2, 0));
+    let told = Some(OutcomeKind::Lost);
+    let ran = Some(OutcomeKind::Completed);
+    let told_so = value(waiter);
+    assert!(told_so == told || told_so == ran, "{told_so:?}");
+}
+
+#[test]
+fn a_worker_that_waits_for_a_token_of_another_job_is_told_when_the_pool_ends() {
+    let pool = pool(2);
+    let coordinator = Coordinator::new(&pool);
+    let (handle, token) = waits(&coordinator, "k");
+    let waiter = waits_on_a_worker(&coordinator, handle);
+    let report = pool.shutdown(Shutdown::Cancel, LONG).expect("not a worker");
+    assert_eq!((report.joined, report.running.len()), (2, 0));
+    assert_eq!(value(waiter), Some(OutcomeKind::Lost));
+    token.succeed();
+}
+
 #[test]
 fn a_job_that_waits_behind_a_dropped_coordinator_is_lost_when_its_pool_ends() {
     let pool = pool(1);
