@@ -32,11 +32,11 @@ pub(crate) fn enter(inner: &Arc<Inner>, key: &Key) -> Entered {
     Entered(CURRENT.replace(Some(current)))
 }
 
-/// True inside a job of `key`.
+/// True inside a job of `key`. A thread that is past its thread-locals runs no job.
 pub(crate) fn runs(inner: &Arc<Inner>, key: &Key) -> bool {
-    CURRENT.with_borrow(|current| {
-        current.as_ref().is_some_and(|current| {
-            ptr::eq(current.inner, Arc::as_ptr(inner)) && current.key == *key
-        })
-    })
+    let is_inner = |current: &Current| ptr::eq(current.inner, Arc::as_ptr(inner));
+    let runs = CURRENT.try_with(|current| {
+        current.borrow().as_ref().is_some_and(|current| is_inner(current) && current.key == *key)
+    });
+    runs.unwrap_or(false)
 }
