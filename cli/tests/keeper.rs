@@ -65,7 +65,15 @@ impl Bench {
     }
 
     fn run(&self, order: Order) -> Option<End> {
-        let watch = spawn(&self.attempt(), order).unwrap();
+        let watch = self.spawn_again(|| Order {
+            program: order.program.clone(),
+            argv: order.argv.clone(),
+            env: order.env.clone(),
+            cwd: order.cwd.clone(),
+            stdout: order.stdout.try_clone().unwrap(),
+            stderr: order.stderr.try_clone().unwrap(),
+            ..order
+        });
         outcome(&self.attempt(), watch).unwrap()
     }
 
