@@ -35,14 +35,24 @@ mod base {
     mod seat;
 }
 
-/// Layer pool, its lock-free files, and a stand-in for the pool itself.
+/// Layer pool, its lock-free files and fork-join, and stand-ins for the rest of it.
 #[path = "../../src/pool"]
 mod pool {
+    mod frame;
+    #[path = "../../loom-tests/src/stand_in/guest.rs"]
+    mod guest;
     pub(crate) mod injector;
+    mod join;
+    #[path = "../../loom-tests/src/models/join.rs"]
+    pub(crate) mod join_models;
     pub(crate) mod latch;
+    #[path = "../../loom-tests/src/stand_in/registry.rs"]
+    mod registry;
     pub(crate) mod sleep;
     #[path = "../../loom-tests/src/stand_in/pool.rs"]
     mod stand_in;
+    mod station;
+    mod unwind;
     mod work;
 
     pub(crate) use stand_in::Pool;

@@ -36,23 +36,25 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) fn files() -> Vec<String> {
     let mut files = BTreeSet::new();
     let mut path = None;
+    let mut is_stand_in = false;
     for line in include_str!("main.rs").lines() {
         if let Some(included) = line.strip_prefix("#[path = \"../../src/") {
-            path = included.strip_suffix("\"]").map(|included| format!("src/{included}"));
+            let included = included.strip_suffix("\"]").filter(|file| !file.starts_with("sync/"));
+            path = included.map(|included| format!("src/{included}"));
         } else if line.trim().starts_with("#[path") {
-            path = path.take_if(|path| !path.ends_with(".rs")); // a stand-in, on the next line
+            is_stand_in = true; // the module on the next line
         } else if line == "}" {
             path = None;
         } else if let (Some(included), Some(name)) = (&path, declared(line)) {
             if included.ends_with(".rs") {
                 include(included.clone(), &mut files);
                 path = None;
-            } else if let Some(file) = file_of(included, name) {
+            } else if !std::mem::take(&mut is_stand_in) {
+                let file = file_of(included, name).expect("an included module has a file");
                 include(file, &mut files);
             }
         }
     }
-    files.retain(|file| !file.starts_with("src/sync/"));
     assert!(!files.is_empty(), "main.rs includes no file");
     files.into_iter().collect()
 }
@@ -71,9 +73,9 @@ fn file_of(folder: &str, name: &str) -> Option<String> {
 /// Adds the file and those of its modules.
 fn include(file: String, files: &mut BTreeSet<String>) {
     let folder = file.trim_end_matches(".rs").trim_end_matches("/mod").to_string();
-    let text = read(&file);
+    let text = read(&file).replace("#[cfg(test)]\nmod ", "// ");
     files.insert(file);
-    for name in text.split("#[cfg(test)]").next().unwrap_or_default().lines().filter_map(declared) {
+    for name in text.lines().filter_map(declared) {
         include(file_of(&folder, name).expect("a declared module has a file"), files);
     }
 }

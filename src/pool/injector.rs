@@ -51,8 +51,8 @@ impl<T> Injector<T> {
         loop {
             // Release [inject]: pairs with the Acquire in `take_all`; later pushes are
             // read-modify-writes and carry it on. Relaxed: as above.
-            let order = (Ordering::Release, Ordering::Relaxed);
-            match self.0.newest.compare_exchange(newest, node, order.0, order.1) {
+            match self.0.newest.compare_exchange(newest, node, Ordering::Release, Ordering::Relaxed)
+            {
                 Ok(_) => return,
                 Err(newer) => {
                     newest = newer;

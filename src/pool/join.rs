@@ -16,7 +16,7 @@ use super::{Pool, guest, unwind};
 use crate::sync;
 
 /// How often the owner of a stolen frame looks at its latch before it parks.
-const SPINS: u32 = 128;
+const SPINS: usize = sync::sized(128, 1);
 
 impl Pool {
     /// Runs both closures, perhaps in parallel, and returns both results.

@@ -18,6 +18,8 @@ use loom::sync::atomic as checked;
 
 use crate::mutation::{self, Exchange};
 
+#[path = "model_deque.rs"]
+pub(crate) mod deque;
 #[path = "model_epoch.rs"]
 pub(crate) mod epoch;
 

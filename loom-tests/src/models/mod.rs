@@ -9,9 +9,11 @@ mod latch;
 mod promise;
 mod sleep;
 mod token;
-mod watched;
+pub(crate) mod watched;
 
 use std::sync::OnceLock;
+
+use crate::pool::join_models as join;
 
 /// A model by its name, `file::claim`.
 type Model = (&'static str, fn());
@@ -37,6 +39,9 @@ models! {
         blocks_come_back_while_another_produces,
         three_producers_meet_at_a_full_block,
         an_inbox_dropped_with_values_inside_drops_them;
+    join:
+        the_outermost_frame_is_run_once,
+        nested_frames_are_shown_oldest_first;
     lane:
         jobs_of_one_key_from_two_threads,
         a_burst_is_cut_by_the_budgets,

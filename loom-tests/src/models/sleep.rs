@@ -8,7 +8,7 @@ use loom::thread;
 use super::watched::Watched;
 use crate::check::{Bound, check};
 use crate::pool::sleep::{LastLook, Searching, Sleep};
-use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering, Parker, fence};
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering, Parker};
 
 struct Pool {
     sleep: Sleep,
@@ -35,10 +35,8 @@ impl Pool {
     }
 
     fn end(&self) {
-        // Relaxed: ordered by the fence.
+        // Relaxed: ordered by the fence in `wake_all`.
         self.ending.store(true, Ordering::Relaxed);
-        // SeqCst: as in the pool's `begin_end`.
-        fence(Ordering::SeqCst);
         self.sleep.wake_all();
     }
 

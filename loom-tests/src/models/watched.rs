@@ -5,7 +5,7 @@ use loom::alloc::Track;
 use crate::sync::UnsafeCell;
 
 /// A number in a checked cell; one that is never dropped is reported as leaked.
-pub(super) struct Watched {
+pub(crate) struct Watched {
     number: UnsafeCell<u32>,
     _leak: Track<()>,
 }
@@ -16,18 +16,18 @@ unsafe impl Send for Watched {}
 unsafe impl Sync for Watched {}
 
 impl Watched {
-    pub(super) fn new(number: u32) -> Self {
+    pub(crate) fn new(number: u32) -> Self {
         Self { number: UnsafeCell::new(number), _leak: Track::new(()) }
     }
 
     /// Reads the number; a write at the same time is reported.
-    pub(super) fn number(&self) -> u32 {
+    pub(crate) fn number(&self) -> u32 {
         // SAFETY: checked by the model.
         self.number.with(|number| unsafe { *number })
     }
 
     /// Writes the number; any other access at the same time is reported.
-    pub(super) fn set(&self, number: u32) {
+    pub(crate) fn set(&self, number: u32) {
         // SAFETY: checked by the model.
         self.number.with_mut(|cell| unsafe { *cell = number });
     }

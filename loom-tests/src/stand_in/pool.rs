@@ -6,13 +6,17 @@
 
 use std::collections::VecDeque;
 
+use super::registry::Registry;
 use super::work::Work;
 use crate::base::clock::Clock;
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering};
 
 /// See the page.
 #[derive(Clone)]
-pub(crate) struct Pool(Arc<Queue>);
+pub(crate) struct Pool {
+    queue: Arc<Queue>,
+    pub(super) registry: Arc<Registry>,
+}
 
 struct Queue {
     /// Never contended: the threads of a model take turns on one thread of the machine.
@@ -34,11 +38,12 @@ const EDGES: usize = 8;
 impl Pool {
     /// Without work.
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Queue {
+        let queue = Queue {
             posted: std::sync::Mutex::default(),
             touched: AtomicUsize::new(0),
             edges: std::array::from_fn(|_| AtomicBool::new(false)),
-        }))
+        };
+        Self { queue: Arc::new(queue), registry: Arc::new(Registry::new(1)) }
     }
 
     /// See the page.
@@ -54,7 +59,7 @@ impl Pool {
             posted.count % EDGES
         };
         // Release: see `Queue`.
-        self.0.edges[edge].store(true, Ordering::Release);
+        self.queue.edges[edge].store(true, Ordering::Release);
         self.posted().works.push_back((work, edge));
     }
 
@@ -68,7 +73,7 @@ impl Pool {
     fn take(&self) -> Option<Work> {
         let (work, edge) = self.posted().works.pop_front()?;
         // Acquire: see `Queue`. A read-modify-write reads the newest value.
-        assert!(self.0.edges[edge].swap(false, Ordering::Acquire), "posted before it is taken");
+        assert!(self.queue.edges[edge].swap(false, Ordering::Acquire), "posted before it is taken");
         Some(work)
     }
 
@@ -84,7 +89,7 @@ impl Pool {
 
     fn posted(&self) -> std::sync::MutexGuard<'_, Posted> {
         // Relaxed: orders nothing; see the page.
-        self.0.touched.fetch_add(1, Ordering::Relaxed);
-        self.0.posted.lock().expect("no panic inside")
+        self.queue.touched.fetch_add(1, Ordering::Relaxed);
+        self.queue.posted.lock().expect("no panic inside")
     }
 }
