@@ -48,6 +48,7 @@ mod pool {
     pub(crate) mod latch;
     #[path = "../../loom-tests/src/stand_in/registry.rs"]
     mod registry;
+    mod scope;
     pub(crate) mod sleep;
     #[path = "../../loom-tests/src/stand_in/pool.rs"]
     mod stand_in;

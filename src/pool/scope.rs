@@ -25,7 +25,7 @@ use crate::sync::deque::Injector;
 use crate::sync::{self, Arc, AtomicBool, AtomicUsize, Ordering, Parker, fence};
 
 /// How often the owner looks before it parks.
-const SPINS: u32 = 128;
+const SPINS: usize = sync::sized(128, 1);
 
 /// Where work can be spawned that borrows for `'scope`; see [`Pool::scope`].
 pub struct Scope<'scope, 'env: 'scope> {

@@ -1,5 +1,5 @@
 //! The work-stealing deque for the model checker: Chase and Lev's, bounded, with the orderings of
-//! the real one, so that it orders nothing that the real one does not.
+//! the real one, so that it orders nothing that the real one does not; and an injector likewise.
 //!
 //! One end is its owner's, who pushes and pops there (last in, first out); thieves take from the
 //! other. Values travel in boxes, so that a slot is one word as the algorithm wants it. A deque with
@@ -148,5 +148,67 @@ impl<T> Drop for Ring<T> {
         // Relaxed: exclusive access.
         let (top, bottom) = (self.top.load(Ordering::Relaxed), self.bottom.load(Ordering::Relaxed));
         (top..bottom).for_each(|index| drop(self.take(index)));
+    }
+}
+
+/// A queue for several at both ends: a producer claims a slot and then writes it.
+pub(crate) struct Injector<T> {
+    head: AtomicUsize,
+    tail: AtomicUsize,
+    /// Each is used once.
+    slots: [AtomicPtr<T>; CAPACITY],
+}
+
+impl<T> Injector<T> {
+    /// Empty.
+    pub(crate) fn new() -> Self {
+        Self {
+            head: AtomicUsize::new(0),
+            tail: AtomicUsize::new(0),
+            slots: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
+        }
+    }
+
+    /// Adds a value.
+    pub(crate) fn push(&self, value: T) {
+        // Relaxed: weaker than the real one, which is SeqCst.
+        let claimed = self.tail.fetch_add(1, Ordering::Relaxed);
+        assert!(claimed < CAPACITY, "the model's injector is used up");
+        // Release: to whoever takes the value.
+        self.slots[claimed].store(Box::into_raw(Box::new(value)), Ordering::Release);
+    }
+
+    /// True if nothing is claimed that was not taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        // Relaxed: as in `push`.
+        let head = self.head.load(Ordering::Relaxed);
+        // Relaxed: as in `push`.
+        self.tail.load(Ordering::Relaxed) <= head
+    }
+
+    /// Takes the oldest value.
+    pub(crate) fn steal(&self) -> Steal<T> {
+        // Relaxed: as in `push`.
+        let head = self.head.load(Ordering::Relaxed);
+        // Relaxed: as in `push`.
+        if self.tail.load(Ordering::Relaxed) <= head {
+            return Steal::Empty;
+        }
+        // Acquire: from the producer.
+        let value = self.slots[head].load(Ordering::Acquire);
+        let order = Ordering::Relaxed;
+        if value.is_null() || self.head.compare_exchange(head, head + 1, order, order).is_err() {
+            return Steal::Retry;
+        }
+        // SAFETY: moving `head` over the slot makes its box ours.
+        Steal::Success(*unsafe { Box::from_raw(value) })
+    }
+}
+
+impl<T> Drop for Injector<T> {
+    fn drop(&mut self) {
+        while let Steal::Success(value) = self.steal() {
+            drop(value);
+        }
     }
 }

@@ -7,6 +7,7 @@ mod injector;
 mod lane;
 mod latch;
 mod promise;
+mod scope;
 mod sleep;
 mod token;
 pub(crate) mod watched;
@@ -54,6 +55,9 @@ models! {
         the_frame_dies_when_its_latch_is_seen_set,
         a_strangers_token_does_not_end_the_wait,
         a_look_that_finds_it_set_sees_the_result;
+    scope:
+        the_owner_leaves_after_its_closures,
+        a_closure_spawns_while_the_owner_parks;
     sleep:
         one_sleeper_one_poster,
         one_sleeper_two_posters,
@@ -61,7 +65,8 @@ models! {
         two_sleepers_two_posters,
         the_end_wakes_everybody,
         quiet_means_that_the_work_has_ended,
-        quiet_sees_what_a_sleeper_queued;
+        quiet_sees_what_a_sleeper_queued,
+        quiet_sees_that_somebody_emptied_the_injector;
     injector:
         two_producers_and_two_consumers,
         an_injector_dropped_with_values_inside_drops_them;

@@ -7,6 +7,7 @@ use loom::thread;
 
 use super::watched::Watched;
 use crate::check::{Bound, check};
+use crate::pool::injector::Injector;
 use crate::pool::sleep::{LastLook, Searching, Sleep};
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering, Parker};
 
@@ -197,6 +198,57 @@ pub(crate) fn quiet_sees_what_a_sleeper_queued() {
             assert_eq!(pool.effect.number(), 1, "quiet before the work has ended");
         }
         pool.end();
+        worker.join().expect("no panic");
+    });
+}
+
+/// Breaks if who finds the injector emptied does not see that a worker got up for that.
+pub(crate) fn quiet_sees_that_somebody_emptied_the_injector() {
+    struct Shared {
+        sleep: Sleep,
+        injector: Injector<()>,
+        ending: AtomicBool,
+        effect: Watched,
+    }
+
+    fn work(shared: &Shared) {
+        // SAFETY: once, by this worker, which never lay down.
+        unsafe { shared.sleep.register(0, Arc::new(Parker::new())) };
+        let mut search = None;
+        // Relaxed: ordered by the fences.
+        while !shared.ending.load(Ordering::Relaxed) {
+            search = Some(shared.sleep.lie_down(0, search, || {
+                // Relaxed: ordered by the fence in `lie_down`.
+                match (shared.ending.load(Ordering::Relaxed), shared.injector.is_empty()) {
+                    (true, _) => LastLook::End,
+                    (false, false) => LastLook::Work,
+                    (false, true) => LastLook::Nothing,
+                }
+            }));
+            shared.injector.take_all().for_each(|()| shared.effect.set(1));
+        }
+        search.map(|search| shared.sleep.retire(search));
+    }
+
+    check(Bound::Preemptions(3), || {
+        let shared = Arc::new(Shared {
+            sleep: Sleep::new(1),
+            injector: Injector::new(),
+            ending: AtomicBool::new(false),
+            effect: Watched::new(0),
+        });
+        let worker = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || work(&shared))
+        };
+        shared.injector.push(());
+        shared.sleep.posted();
+        if shared.sleep.is_quiet(|| shared.injector.is_empty()) {
+            assert_eq!(shared.effect.number(), 1, "quiet before the work has ended");
+        }
+        // Relaxed: ordered by the fence in `wake_all`.
+        shared.ending.store(true, Ordering::Relaxed);
+        shared.sleep.wake_all();
         worker.join().expect("no panic");
     });
 }

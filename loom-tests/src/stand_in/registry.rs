@@ -1,14 +1,37 @@
-//! What a station needs of the registry: who sleeps, and a row of counters that count nothing.
+//! What fork-join and lanes need of the registry: who sleeps, a row of counters that count nothing,
+//! and a queue of posted work.
+//!
+//! The queue is no stronger than the real ones: what a poster did happens before the run of the work
+//! that it posted, and that is all. The list itself is plain memory which the checker does not see;
+//! the Relaxed counter beside it tells the checker that posting and taking are not independent.
+
+use std::collections::VecDeque;
 
 use super::sleep::Sleep;
 use super::station::Station;
-use crate::sync::{Arc, Parker};
+use super::work::Work;
+use crate::sync::deque::Steal;
+use crate::sync::{self, Arc, AtomicBool, AtomicUsize, Ordering, Parker};
 
 /// As `pool/registry.rs`.
 pub(crate) struct Registry {
     pub(super) sleep: Sleep,
     pub(super) rows: [Row; 1],
+    /// Never contended: the threads of a model take turns on one thread of the machine.
+    posted: std::sync::Mutex<Posted>,
+    touched: AtomicUsize,
+    /// Carry the order from a poster to the taker; used in turn.
+    edges: [AtomicBool; EDGES],
 }
+
+#[derive(Default)]
+struct Posted {
+    works: VecDeque<(Work, usize)>,
+    count: usize,
+}
+
+/// More than are queued at a time in any model.
+const EDGES: usize = 8;
 
 /// As there.
 pub(super) struct Row {
@@ -30,8 +53,50 @@ impl Tick {
 impl Registry {
     /// Of a pool with so many workers.
     pub(crate) fn new(workers: usize) -> Self {
-        let tally = Tally { promotions: Tick };
-        Self { sleep: Sleep::new(workers), rows: [Row { tally }] }
+        Self {
+            sleep: Sleep::new(workers),
+            rows: [Row { tally: Tally { promotions: Tick } }],
+            posted: std::sync::Mutex::default(),
+            touched: AtomicUsize::new(0),
+            edges: std::array::from_fn(|_| AtomicBool::new(false)),
+        }
+    }
+
+    /// Puts work at the back of the queue.
+    pub(crate) fn post(&self, work: Work) {
+        let edge = {
+            let mut posted = self.posted();
+            posted.count += 1;
+            posted.count % EDGES
+        };
+        // Release: see `edges`.
+        self.edges[edge].store(true, Ordering::Release);
+        self.posted().works.push_back((work, edge));
+    }
+
+    /// Takes the oldest work.
+    pub(super) fn take(&self) -> Option<Work> {
+        let (work, edge) = self.posted().works.pop_front()?;
+        // Acquire: see `edges`. A read-modify-write reads the newest value.
+        assert!(self.edges[edge].swap(false, Ordering::Acquire), "posted before it is taken");
+        Some(work)
+    }
+
+    fn posted(&self) -> std::sync::MutexGuard<'_, Posted> {
+        // Relaxed: orders nothing; see the page.
+        self.touched.fetch_add(1, Ordering::Relaxed);
+        self.posted.lock().expect("no panic inside")
+    }
+}
+
+/// As there.
+pub(super) fn taken<T>(steal: impl Fn() -> Steal<T>) -> Option<T> {
+    loop {
+        match steal() {
+            Steal::Success(found) => return Some(found),
+            Steal::Empty => return None,
+            Steal::Retry => sync::spin_loop(),
+        }
     }
 }
 

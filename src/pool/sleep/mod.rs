@@ -211,10 +211,10 @@ impl Sleep {
         if before.sleeping() < self.slots.len() || !empty() {
             return false;
         }
-        // SeqCst fence [emptied]: keeps the look at the queues before the second reading, and
+        // Acquire fence [emptied]: keeps the look at the queues before the second reading, and
         // acquires from whoever emptied them: a worker that got up to do so shows in the word. An
         // equal word, tag included, says that nobody got up meanwhile.
-        fence(Ordering::SeqCst);
+        fence(Ordering::Acquire);
         // Relaxed: ordered by the fence.
         Word(self.word.load(Ordering::Relaxed)) == before
     }
@@ -238,8 +238,9 @@ impl Sleep {
         // pushed anew since, the tag differs and the exchange fails.
         let below = Link(self.slots[top].below.load(Ordering::Relaxed));
         let left = word.popped(below);
-        // Acquire [sleeper]: as in `wake_one`, for the slots further down too.
-        self.exchange(word, left, Ordering::Acquire, Ordering::Acquire).map(|()| left)
+        // Relaxed: `word` was read with Acquire, and an equal one, tag included, has the same stack.
+        // Acquire [sleeper]: as in `wake_one`, for whoever is on top now.
+        self.exchange(word, left, Ordering::Relaxed, Ordering::Acquire).map(|()| left)
     }
 
     fn push(&self, worker: usize, searched: bool) {
