@@ -13,6 +13,8 @@
 
 // The models do not reach every method of the included files.
 #![allow(dead_code)]
+// The inbox is private to the lane layer, and has models of its own.
+#![allow(clippy::duplicate_mod)]
 
 mod check;
 mod explained;

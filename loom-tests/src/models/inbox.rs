@@ -51,8 +51,8 @@ impl Lane {
 
     /// Every number once, and those of one producer (of one ten) in order.
     fn assert_log(&self, numbers: &[u32]) {
-        // SAFETY: checked by the model.
         self.log.with(|log| {
+            // SAFETY: checked by the model.
             let log = unsafe { &*log };
             let mut sorted = log.clone();
             sorted.sort_unstable();
