@@ -30,7 +30,18 @@ const FORMAT: u64 = 1;
 pub(crate) struct State {
     root: PathBuf,
     about: Option<About>,
-    _lock: File,
+    _lock: Lock,
+}
+
+/// The exclusive lock on the directory.
+struct Lock(File);
+
+impl Drop for Lock {
+    /// Unlocks by name: closing the file would leave the lock with a program that another thread is
+    /// just starting, until its exec. If it fails, that is what happens.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
 }
 
 /// What is replayed.
@@ -52,11 +63,11 @@ impl State {
         }
         let root = fs::canonicalize(root).map_err(in_root)?;
         let lock = private().open(root.join("lock")).map_err(in_root)?;
-        match lock.try_lock() {
-            Ok(()) => {}
+        let lock = match lock.try_lock() {
+            Ok(()) => Lock(lock),
             Err(TryLockError::WouldBlock) => return Err(ReplayError::Busy(root)),
             Err(TryLockError::Error(why)) => return Err(in_root(why)),
-        }
+        };
         let about = match fs::read_to_string(root.join("about")) {
             Ok(text) => {
                 Some(About::parse(&text).ok_or_else(|| ReplayError::OtherState(root.clone()))?)
