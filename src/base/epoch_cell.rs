@@ -12,7 +12,10 @@
 //! drop what is on it. A reader thus pays for a push at most, and never runs a `drop` of `T`.
 //!
 //! Invariants: a version is unreachable from `current` before it is deferred, deferred once, and on
-//! the list once; the list only grows at its head and is only taken whole, so it has no ABA.
+//! the list once. The list only grows at its head and is only taken whole. So if a version was freed
+//! and another made in its place since a push looked at the head, the exchange may still succeed:
+//! the place is again that of the head. The list is linked by addresses for that reason, as a
+//! pointer to the one is not a pointer to the other.
 //!
 //! Not here: batching of writers (the service's combiner) and maps that share structure between
 //! versions (the task state).
@@ -150,13 +153,15 @@ impl<T: fmt::Debug + Send + Sync + 'static> fmt::Debug for EpochCell<T> {
 
 struct Version<T> {
     value: T,
-    /// The version retired before this one.
-    next: UnsafeCell<*mut Version<T>>,
+    /// The address of the version retired before this one, or 0.
+    next: UnsafeCell<usize>,
 }
 
 impl<T> Version<T> {
     fn boxed(value: T) -> *mut Self {
-        Box::into_raw(Box::new(Self { value, next: UnsafeCell::new(ptr::null_mut()) }))
+        let version = Box::into_raw(Box::new(Self { value, next: UnsafeCell::new(0) }));
+        version.expose_provenance(); // for who follows the address in the next version
+        version
     }
 }
 
@@ -189,7 +194,7 @@ impl<T> Retired<T> {
             // SAFETY: alive, and owned by the caller until the exchange succeeds.
             let owned = unsafe { &*version };
             // SAFETY: as above; nobody else looks at it.
-            owned.next.with_mut(|next| unsafe { *next = head });
+            owned.next.with_mut(|next| unsafe { *next = head.addr() });
             // Release [epoch-retire]: pairs with the Acquire in `drop_all`; the reads of the
             // version that happened before its retirement happen before its drop.
             // Relaxed: as above.
@@ -212,7 +217,8 @@ impl<T> Retired<T> {
             // SAFETY: on the list once, and the list was taken whole: ours alone.
             let owned = unsafe { Box::from_raw(version) };
             // SAFETY: as above.
-            version = owned.next.with(|next| unsafe { *next });
+            let next = owned.next.with(|next| unsafe { *next });
+            version = ptr::with_exposed_provenance_mut(next);
         }
     }
 }

@@ -4,7 +4,10 @@
 //! compare-and-swap, a consumer swaps the whole list out and turns it round, so that the oldest
 //! comes first. A node is complete before it is pushed, so there is no moment in which a stopped
 //! producer holds up a consumer or another producer; queues that claim a slot and then write it
-//! have one. That nobody pops single nodes leaves no ABA and nothing to reclaim.
+//! have one. That nobody pops single nodes leaves nothing to reclaim, and an ABA that does no harm:
+//! if the newest node was taken, freed and made anew in the same place since a producer looked, the
+//! place is again that of the newest node. It is another node all the same, so nodes are linked by
+//! their *addresses*: a pointer to the one before would not be a pointer to this one.
 //!
 //! Invariant: a node belongs to its producer until pushed, and to the one who swapped the list out
 //! from then on.
@@ -25,8 +28,8 @@ struct List<T> {
 
 struct Node<T> {
     value: T,
-    /// The one pushed before this one; turned round by the consumer.
-    next: *mut Node<T>,
+    /// The address of the one pushed before this one, or 0; turned round by the consumer.
+    next: usize,
 }
 
 // SAFETY: values go from the producer to the consumer or to who drops the injector: `T: Send`.
@@ -47,7 +50,8 @@ impl<T> Injector<T> {
         self.0.len.fetch_add(1, Ordering::Relaxed);
         // Relaxed: the node behind is never looked at from here.
         let mut newest = self.0.newest.load(Ordering::Relaxed);
-        let node = Box::into_raw(Box::new(Node { value, next: newest }));
+        let node = Box::into_raw(Box::new(Node { value, next: newest.addr() }));
+        node.expose_provenance(); // for the one that follows the address in the next node
         loop {
             // Release [inject]: pairs with the Acquire in `take_all`; later pushes are
             // read-modify-writes and carry it on. Relaxed: as above.
@@ -57,7 +61,7 @@ impl<T> Injector<T> {
                 Err(newer) => {
                     newest = newer;
                     // SAFETY: not pushed yet, so still the producer's.
-                    unsafe { (*node).next = newest };
+                    unsafe { (*node).next = newest.addr() };
                 }
             }
         }
@@ -81,13 +85,13 @@ impl<T> Injector<T> {
         // AcqRel [emptied]: the Release pairs with the fence after a look that finds nothing, in
         // `Sleep::is_quiet`: who sees the list emptied sees that a worker is up.
         let mut newest = self.0.newest.swap(ptr::null_mut(), Ordering::AcqRel);
-        let mut oldest = ptr::null_mut();
+        let mut oldest: *mut Node<T> = ptr::null_mut();
         let mut len = 0;
         while !newest.is_null() {
             // SAFETY: swapped out, so the whole list is this thread's.
-            let older = unsafe { std::mem::replace(&mut (*newest).next, oldest) };
+            let older = unsafe { std::mem::replace(&mut (*newest).next, oldest.addr()) };
             oldest = newest;
-            newest = older;
+            newest = ptr::with_exposed_provenance_mut(older);
             len += 1;
         }
         // Relaxed: a figure.
@@ -117,7 +121,7 @@ impl<T> Iterator for Batch<T> {
         // SAFETY: a node of a list that is this thread's; made by `Box::into_raw`, and unlinked
         // by the next line.
         let node = *unsafe { Box::from_raw(self.oldest) };
-        self.oldest = node.next;
+        self.oldest = ptr::with_exposed_provenance_mut(node.next);
         Some(node.value)
     }
 }
