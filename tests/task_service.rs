@@ -315,6 +315,31 @@ fn until(
 }
 
 #[test]
+fn a_result_that_is_too_long_is_a_failure() {
+    let pool = pool();
+    let tasks = open(&pool, MemoryStore::new());
+    let park = Policies { on_failure: OnFailure::Park, ..Policies::default() };
+    let too_long = || vec![0; 1024 * 1024 + 1];
+    tasks
+        .register("at once", move |_: &TaskContext| Ok(Progress::Done(too_long().into())))
+        .expect("a new name");
+    let bodies = handed_over(&tasks, "later");
+    for name in ["at once", "later"] {
+        tasks.start(NewTask::new(name, name).policies(park.clone())).wait().expect("accepted");
+    }
+    let refused = bodies.recv_timeout(LONG).expect("it begins").complete(too_long()).wait();
+    assert!(
+        matches!(refused, Err(TaskError::Rejected(Rejection::BadLength { field: "result", .. }))),
+        "{refused:?}"
+    );
+    for name in ["at once", "later"] {
+        let parked = until(&tasks, name, |phase| *phase == Phase::Parked);
+        let message = parked.last_error.as_ref().map(|e| &*e.message);
+        assert_eq!(message, Some("a result of 1048577 bytes is too long"));
+    }
+}
+
+#[test]
 fn a_panic_and_a_lost_completion_are_failures() {
     let pool = pool();
     let tasks = open(&pool, MemoryStore::new());

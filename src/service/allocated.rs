@@ -22,7 +22,7 @@ use crate::base::promise::Promise;
 use crate::coordinator::Token;
 use crate::pool::unwind;
 use crate::sync::{Arc, AtomicBool, Ordering};
-use crate::task::{AllocationId, Bytes, Command, Failure, Record, Rejection, TaskId};
+use crate::task::{AllocationId, Bytes, Command, Failure, Record, Rejection, TaskId, VALUE_MAX};
 
 /// A task that this node runs, as its executor sees it. Clones see the same; holding one keeps
 /// nothing alive.
@@ -138,6 +138,14 @@ impl TaskContext {
         }
         let (id, allocation) = (self.id().clone(), self.allocation());
         let command = match stop {
+            Stop::Complete(result) if result.len() > VALUE_MAX => {
+                // The rules would refuse it, and nobody could report another end.
+                let failure =
+                    Failure::run(format!("a result of {} bytes is too long", result.len()));
+                drop(core.shared.ask(Command::Fail { id, allocation, failure }, |_| ()));
+                let rejection = Rejection::BadLength { field: "result", max: VALUE_MAX };
+                return Pending::failed(&core.shared.pool, TaskError::Rejected(rejection));
+            }
             Stop::Complete(result) => Command::Complete { id, allocation, result },
             Stop::Fail(failure) => Command::Fail { id, allocation, failure },
             Stop::HandBack => Command::Unassign { id, allocation },
@@ -180,6 +188,7 @@ impl Completion {
     ///
     /// # Errors
     /// Through the [`Pending`]: [`Rejection::Fenced`] if the task was no longer this run's,
+    /// [`Rejection::BadLength`] if `result` is longer than 1 MiB: then the run has failed instead;
     /// [`TaskError::Store`], [`TaskError::Closed`].
     pub fn complete(self, result: impl Into<Bytes>) -> Pending<()> {
         self.stop(Stop::Complete(result.into()))

@@ -51,7 +51,7 @@ where
 /// How far [`Executor::start`] has come when it returns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// The task is complete, with this result.
+    /// The task is complete, with this result of at most 1 MiB; with a longer one the run has failed.
     Done(Bytes),
     /// A [`Completion`](super::Completion) will tell. If none was taken, the attempt has failed.
     Deferred,

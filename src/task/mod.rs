@@ -36,6 +36,7 @@ mod state;
 
 pub use apply::{apply, apply_to};
 pub use assignment::{Node, plan};
+pub(crate) use command::VALUE_MAX;
 pub use command::{Answer, Command, Effects, Ended, NewTask, Rejection, Started};
 pub use diff::{Change, Changes, diff};
 pub use ident::{AllocationId, Bytes, NodeId, Revision, Sequence, TaskId, Timestamp};
