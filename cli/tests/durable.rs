@@ -322,3 +322,24 @@ fn a_durable_run_ends_its_jobs_as_one_in_memory_does() {
         assert_eq!(in_memory.summary()[count], durable.summary()[count], "{count}");
     }
 }
+
+#[test]
+fn the_longest_key_and_the_empty_one_run_with_a_state_directory() {
+    let longest = "k".repeat(32 * 1024 - 1);
+    let bench = Bench::new(&[plain("a", ""), plain("b", &longest), plain("c", "")]);
+    let ran = bench.run(&STATE);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let order: Vec<String> = bench.log().into_iter().filter(|line| line != "b").collect();
+    assert_eq!(order, ["a", "c"]);
+    assert_eq!(bench.log().len(), 3);
+}
+
+#[test]
+fn a_state_directory_that_is_damaged_is_refused_and_nothing_runs() {
+    let bench = Bench::new(&[plain("a", "k")]);
+    assert_eq!(bench.run(&STATE).code, 0);
+    std::fs::write(bench.path("state/tasks/state.redb"), "not a store").expect("written");
+    let ran = bench.run(&STATE);
+    assert_eq!((ran.code, bench.log().len()), (64, 1), "{ran:?}");
+    assert!(ran.stderr.contains("the state directory"), "{}", ran.stderr);
+}

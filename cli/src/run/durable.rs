@@ -79,9 +79,9 @@ pub(crate) fn run(
     state: &Arc<StateDir>,
     released: &[String],
 ) -> Result<u8, RunError> {
-    let store = FileStore::open(state.tasks()).map_err(|error| RunError::Tasks(error.into()))?;
+    let store = FileStore::open(state.tasks()).map_err(|error| RunError::Open(error.into()))?;
     let config = TaskConfig { assignment: Assignment::None, ..TaskConfig::default() };
-    let service = TaskService::open(pool, store, config).map_err(RunError::Tasks)?;
+    let service = TaskService::open(pool, store, config).map_err(RunError::Open)?;
     let specs = jobs.plan.jobs.iter().enumerate();
     let durable = Arc::new(Durable {
         pool: pool.clone(),
@@ -130,7 +130,7 @@ impl Durable {
             let tasks = some.iter().map(|spec| {
                 NewTask::new(spec.id.as_str(), EXECUTOR)
                     .params(spec.line_text().into_bytes())
-                    .lane(spec.key.as_bytes())
+                    .lane(spec.lane())
                     .policies(Arc::clone(&policies))
             });
             for started in service.start_many(tasks) {

@@ -69,7 +69,7 @@ pub(crate) fn main(args: &Args) -> ExitCode {
     match run(args) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("laneway: {error}");
+            crate::complain(&error);
             ExitCode::from(error.exit_code())
         }
     }
@@ -85,7 +85,9 @@ enum RunError {
     Path { path: PathBuf, error: io::Error },
     /// The state directory cannot be used.
     State(StateError),
-    /// The tasks in the state directory cannot be read or written.
+    /// The tasks in the state directory cannot be opened; nothing ran.
+    Open(TaskError),
+    /// The tasks in the state directory cannot be read or written any more.
     Tasks(TaskError),
     /// Threads, signals or descriptors could not be had.
     System(io::Error),
@@ -98,7 +100,10 @@ enum RunError {
 impl RunError {
     fn exit_code(&self) -> u8 {
         match self {
-            RunError::JobFile(_) | RunError::Path { .. } | RunError::State(_) => exit::USAGE,
+            RunError::JobFile(_)
+            | RunError::Path { .. }
+            | RunError::State(_)
+            | RunError::Open(_) => exit::USAGE,
             RunError::Tasks(_) | RunError::System(_) | RunError::Pool(_) | RunError::Submit(_) => {
                 exit::UNFINISHED
             }
@@ -112,7 +117,9 @@ impl fmt::Display for RunError {
             RunError::JobFile(error) => write!(f, "{error}"),
             RunError::Path { path, error } => write!(f, "{}: {error}", path.display()),
             RunError::State(error) => write!(f, "{error}"),
-            RunError::Tasks(error) => write!(f, "the state directory: {error}"),
+            RunError::Open(error) | RunError::Tasks(error) => {
+                write!(f, "the state directory: {error}")
+            }
             RunError::System(error) => write!(f, "the run could not begin: {error}"),
             RunError::Pool(error) => write!(f, "the run could not begin: {error}"),
             RunError::Submit(error) => write!(f, "the run could not begin: {error}"),

@@ -24,6 +24,9 @@ use serde_json::Value;
 use super::job_file::{self, JobFileError, JobSpec};
 use super::output::{Phase, file_name};
 
+const PLAN: &str = "plan.jsonl";
+const PLAN_DRAFT: &str = "plan.draft";
+
 /// How many differences are told.
 const TOLD_MAX: usize = 10;
 
@@ -43,6 +46,8 @@ pub(crate) struct StateDir {
 pub(crate) enum StateError {
     /// Another runner uses it: wait for it, or end it.
     InUse { root: PathBuf },
+    /// It holds files and no jobs: choose an empty or a new one.
+    NotOurs { root: PathBuf },
     /// It belongs to another job file; `differences` is never empty.
     OtherJobs { root: PathBuf, differences: Vec<Difference> },
     /// Its own copy of the jobs cannot be read.
@@ -73,6 +78,9 @@ impl StateDir {
         };
         make_folder(root).map_err(io_at(root))?;
         let root = fs::canonicalize(root).map_err(io_at(root))?;
+        if !is_ours(&root).map_err(io_at(&root))? {
+            return Err(StateError::NotOurs { root });
+        }
         let lock_path = root.join("lock");
         let lock = open_private(&lock_path).map_err(io_at(&lock_path))?;
         if !take(&lock).map_err(io_at(&lock_path))? {
@@ -82,11 +90,11 @@ impl StateDir {
             let folder = root.join(folder);
             make_folder(&folder).map_err(io_at(&folder))?;
         }
-        let plan = root.join("plan.jsonl");
+        let plan = root.join(PLAN);
         match File::open(&plan) {
             Ok(known) => {
                 let name = plan.to_string_lossy();
-                let known = job_file::read(&name, &mut BufReader::new(known));
+                let known = job_file::read_canonical(&name, &mut BufReader::new(known));
                 let differences = differences(&known.map_err(StateError::Plan)?, jobs);
                 if !differences.is_empty() {
                     return Err(StateError::OtherJobs { root, differences });
@@ -144,6 +152,20 @@ impl StateDir {
     }
 }
 
+/// Whether the directory is one of a run, or empty but for what a run makes before it has a plan.
+fn is_ours(root: &Path) -> io::Result<bool> {
+    if root.join(PLAN).exists() {
+        return Ok(true);
+    }
+    for entry in fs::read_dir(root)? {
+        let name = entry?.file_name();
+        if !["lock", "attempts", "output", PLAN_DRAFT].iter().any(|ours| name == *ours) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Takes the lock; false if somebody has it.
 ///
 /// A runner that was just killed may have left a child between fork and exec, which holds a copy of
@@ -172,7 +194,7 @@ fn open_private(path: &Path) -> io::Result<File> {
 
 /// Writes the jobs so that after a crash they are there whole or not at all.
 fn write_plan(path: &Path, jobs: &[JobSpec]) -> io::Result<()> {
-    let draft = path.with_extension("draft");
+    let draft = path.with_file_name(PLAN_DRAFT);
     let mut file = open_private(&draft)?;
     file.set_len(0)?;
     let lines: String = jobs.iter().map(|job| job.line_text() + "\n").collect();
@@ -225,6 +247,9 @@ impl fmt::Display for StateError {
             StateError::InUse { root } => {
                 write!(f, "{}: another runner uses this state directory", root.display())
             }
+            StateError::NotOurs { root } => {
+                write!(f, "{}: not empty, and not the state directory of a run", root.display())
+            }
             StateError::OtherJobs { root, differences } => {
                 write!(f, "{}: this state directory is of another job file", root.display())?;
                 for difference in differences.iter().take(TOLD_MAX) {
@@ -259,7 +284,9 @@ impl fmt::Display for Difference {
 impl Error for StateError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            StateError::InUse { .. } | StateError::OtherJobs { .. } => None,
+            StateError::InUse { .. }
+            | StateError::NotOurs { .. }
+            | StateError::OtherJobs { .. } => None,
             StateError::Plan(error) => Some(error),
             StateError::Io { error, .. } => Some(error),
         }
@@ -284,6 +311,26 @@ mod tests {
         drop(StateDir::open(&root, &jobs(TWO)).expect("made"));
         let spaced = TWO.replace(',', " , ").replace('\n', "\n\n");
         drop(StateDir::open(&root, &jobs(&spaced)).expect("opened again"));
+    }
+
+    #[test]
+    fn a_job_of_any_length_that_is_accepted_opens_it_again() {
+        let short = r#"{"key":"k","run":""}"#;
+        let run = "x".repeat(job_file::LINE_MAX - short.len());
+        let longest = short.replace(r#""""#, &format!("{run:?}"));
+        assert_eq!(longest.len(), job_file::LINE_MAX);
+        let folder = tempfile::tempdir().expect("a folder");
+        drop(StateDir::open(folder.path(), &jobs(&longest)).expect("made"));
+        StateDir::open(folder.path(), &jobs(&longest)).expect("opened again");
+    }
+
+    #[test]
+    fn a_folder_with_other_files_is_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("notes"), "mine").expect("written");
+        let refused = StateDir::open(folder.path(), &jobs(TWO));
+        assert!(matches!(refused, Err(StateError::NotOurs { .. })), "{refused:?}");
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
     }
 
     #[test]

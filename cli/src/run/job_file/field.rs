@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serializer};
-use serde_json::Value;
 use serde_json::error::Category;
+use serde_json::{Map, Value};
 
 use super::{Fault, ID_MAX, OnFail, Script, WAIT_MS_MAX};
 
@@ -20,7 +20,15 @@ pub(super) const FIELDS: [&str; 10] =
     ["id", "key", "run", "undo", "retries", "backoff_ms", "timeout_ms", "env", "cwd", "on_fail"];
 
 /// The fields of one object that have not been taken yet, in their order.
-pub(super) struct Fields(Vec<(String, Value)>);
+pub(super) struct Fields(Vec<(String, Given)>);
+
+/// What a field holds.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Given {
+    Object(Fields),
+    Other(Value),
+}
 
 impl Fields {
     /// Reads one line as an object and refuses a field that stands twice.
@@ -117,20 +125,22 @@ impl Fields {
 
     pub(super) fn env(&mut self, field: &'static str) -> Result<BTreeMap<String, String>, Fault> {
         let expected = "an object of strings";
-        let entries = match self.take(field) {
+        let entries = match self.take_given(field) {
             None => return Ok(BTreeMap::new()),
-            Some(Value::Object(entries)) => entries,
-            Some(other) => return Err(wrong_type(field, expected, &other)),
+            Some(Given::Object(entries)) => entries.0,
+            Some(Given::Other(other)) => return Err(wrong_type(field, expected, &other)),
         };
         let mut env = BTreeMap::new();
         for (name, value) in entries {
             if name.is_empty() || name.contains('=') {
                 return Err(Fault::Value { field, why: "holds a name that is empty or has a `=`" });
             }
-            let value = text(field, expected, value)?;
+            let value = text(field, expected, value.into())?;
             no_nul(field, &name)?;
             no_nul(field, &value)?;
-            env.insert(name, value);
+            if env.insert(name, value).is_some() {
+                return Err(Fault::Value { field, why: "holds a name twice" });
+            }
         }
         Ok(env)
     }
@@ -160,8 +170,22 @@ impl Fields {
     }
 
     fn take(&mut self, field: &'static str) -> Option<Value> {
+        self.take_given(field).map(Value::from)
+    }
+
+    fn take_given(&mut self, field: &'static str) -> Option<Given> {
         let place = self.0.iter().position(|(name, _)| name == field)?;
         Some(self.0.remove(place).1)
+    }
+}
+
+impl From<Given> for Value {
+    /// For rules that take no object: only that it is one is told.
+    fn from(given: Given) -> Value {
+        match given {
+            Given::Object(_) => Value::Object(Map::new()),
+            Given::Other(value) => value,
+        }
     }
 }
 

@@ -22,14 +22,16 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use laneway::coordinator::KEY_MAX;
-
 pub(crate) use error::{Fault, JobFileError};
 use field::Fields;
 
 /// The longest line, in bytes: a bound on what one mistake can make the reader hold, and small
 /// enough for the record of a persistent task.
 pub(crate) const LINE_MAX: usize = 512 << 10;
+/// How much longer the canonical form of a line may be: it names the fields that were left out.
+const CANONICAL_MORE: usize = 256;
+/// The longest key, in bytes: a byte less than the lane of a persistent task, see [`JobSpec::lane`].
+pub(crate) const KEY_MAX: usize = (32 << 10) - 1;
 /// The longest job id, in bytes: that of a persistent task.
 pub(crate) const ID_MAX: usize = 512;
 /// The longest `backoff_ms` and `timeout_ms`: thirty days.
@@ -82,6 +84,12 @@ impl JobSpec {
     pub(crate) fn line_text(&self) -> String {
         serde_json::to_string(self).expect("strings, numbers and string maps have a JSON form")
     }
+
+    /// The lane of the job's persistent task: its key behind a mark, because a lane has a name and a
+    /// key may be empty.
+    pub(crate) fn lane(&self) -> Vec<u8> {
+        [b"k", self.key.as_bytes()].concat()
+    }
 }
 
 /// Reads and judges a whole job file; `file` is its name in errors.
@@ -89,18 +97,34 @@ impl JobSpec {
 /// # Errors
 /// The first line that is wrong, and the field in it.
 pub(crate) fn read(file: &str, input: &mut impl BufRead) -> Result<Vec<JobSpec>, JobFileError> {
+    read_lines(file, input, LINE_MAX)
+}
+
+/// [`read`] for lines that [`JobSpec::line_text`] wrote.
+pub(crate) fn read_canonical(
+    file: &str,
+    input: &mut impl BufRead,
+) -> Result<Vec<JobSpec>, JobFileError> {
+    read_lines(file, input, LINE_MAX + CANONICAL_MORE)
+}
+
+fn read_lines(
+    file: &str,
+    input: &mut impl BufRead,
+    line_max: usize,
+) -> Result<Vec<JobSpec>, JobFileError> {
     let mut jobs: Vec<JobSpec> = Vec::new();
     let mut line_of_id: HashMap<String, usize> = HashMap::new();
     let mut text = Vec::new();
     for line in 1.. {
         let refuse = |fault| JobFileError { file: file.to_owned(), line, fault };
         text.clear();
-        let taken = input.by_ref().take(LINE_MAX as u64 + 1).read_until(b'\n', &mut text);
+        let taken = input.by_ref().take(line_max as u64 + 1).read_until(b'\n', &mut text);
         if taken.map_err(|error| refuse(Fault::Io(error)))? == 0 {
             break;
         }
-        if text.len() > LINE_MAX {
-            return Err(refuse(Fault::LineTooLong { max: LINE_MAX }));
+        if text.len() > line_max {
+            return Err(refuse(Fault::LineTooLong { max: line_max }));
         }
         if text.iter().all(u8::is_ascii_whitespace) {
             continue;

@@ -62,6 +62,11 @@ fn a_refusal_names_the_file_the_line_and_the_field() {
         ),
         (r#"{"key":"k","run":"x","env":{"A":1}}"#, "field \"env\": expected an object of strings"),
         (r#"{"key":"k","run":"x","env":{"A=":"1"}}"#, "field \"env\": holds a name that is empty"),
+        (r#"{"key":"k","run":"x","env":{"A":{}}}"#, "expected an object of strings, found an obj"),
+        (
+            r#"{"key":"k","run":"x","env":{"A":"1","B":"2","A":"3"}}"#,
+            "field \"env\": holds a name twice",
+        ),
         (r#"{"key":"k","run":"x","cwd":""}"#, "field \"cwd\": is empty"),
         (
             r#"{"key":"k","run":"x","on_fail":"stop"}"#,
@@ -92,7 +97,7 @@ fn keys_and_ids_have_a_longest_length() {
     let key = "k".repeat(KEY_MAX);
     assert!(parse(&format!("{{\"key\":\"{key}\",\"run\":\"x\"}}")).is_ok());
     assert!(
-        refusal(&format!("{{\"key\":\"{key}k\",\"run\":\"x\"}}")).contains("longer than 65536")
+        refusal(&format!("{{\"key\":\"{key}k\",\"run\":\"x\"}}")).contains("longer than 32767")
     );
     let id = "i".repeat(ID_MAX + 1);
     let line = format!("{{\"key\":\"k\",\"run\":\"x\",\"id\":\"{id}\"}}");
