@@ -9,6 +9,8 @@ mod keeper;
 mod replay;
 mod run;
 
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -45,6 +47,12 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::main(args),
         Command::Keeper(args) => keeper::main(args),
     }
+}
+
+/// Says on standard error what went wrong. Somebody who cannot be told is no reason to panic: the
+/// exit code still speaks.
+pub(crate) fn complain(why: &dyn Display) {
+    let _ = writeln!(io::stderr(), "laneway: {why}");
 }
 
 /// Prints help and versions as success, everything else as a usage error.

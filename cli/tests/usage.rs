@@ -81,6 +81,14 @@ fn a_dash_is_standard_input() {
 }
 
 #[test]
+fn a_refusal_that_nobody_can_be_told_is_still_one() {
+    let bench = Bench::with_text("[]");
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a full device");
+    let mut command = bench.command(&[]);
+    assert_eq!(command.stderr(full).status().expect("the binary").code(), Some(64));
+}
+
+#[test]
 fn help_is_no_error() {
     let bench = Bench::new(&[]);
     let ran = ran({

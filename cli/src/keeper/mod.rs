@@ -132,7 +132,7 @@ pub(crate) fn main(args: Args) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("laneway keeper: {why}");
+            crate::complain(&format_args!("keeper: {why}"));
             ExitCode::FAILURE
         }
     }

@@ -109,7 +109,7 @@ pub(crate) fn main(args: Args) -> ExitCode {
         Ok(verdict) if verdict.is_good() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(EXIT_FAILED),
         Err(why) => {
-            eprintln!("laneway: {why}");
+            crate::complain(&why);
             ExitCode::from(match why.has_begun() {
                 true => EXIT_FAILED,
                 false => EXIT_USAGE,

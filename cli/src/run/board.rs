@@ -235,7 +235,7 @@ impl Board {
             state.flow = Flow::Stopped;
             let event = FlowEvent::stopping();
             state.sink.flow(&event);
-            eprintln!("laneway: {why}");
+            crate::complain(why);
         }
         self.changed.notify_all();
     }
