@@ -83,7 +83,7 @@ pub(super) unsafe fn new_task(given: &laneway_new_task) -> Result<NewTask, Failu
     // SAFETY: the caller's contract.
     let params = unsafe { bytes(given.params, given.params_len) }?;
     let mut task = NewTask::new(id, name).params(params).policies(policies(given)?);
-    if !given.lane.is_null() {
+    if !given.lane.is_null() || given.lane_len != 0 {
         // SAFETY: the caller's contract.
         task = task.lane(unsafe { bytes(given.lane, given.lane_len) }?);
     }
@@ -178,6 +178,13 @@ mod tests {
 
     fn given_time() -> Option<std::time::Duration> {
         Some(std::time::Duration::from_millis(1))
+    }
+
+    #[test]
+    fn a_lane_without_its_bytes_is_refused() {
+        let given = laneway_new_task { lane_len: 4, ..zero() };
+        // SAFETY: NULL is allowed.
+        assert!(unsafe { new_task(&given) }.is_err());
     }
 
     #[test]
