@@ -119,7 +119,9 @@ impl Coordinator {
         job: Job<T>,
     ) -> Result<JobHandle<T>, SubmitError<Job<T>>> {
         let key = key.into();
-        let job = self.check(&key, job)?;
+        if let Some(refuse) = self.refusal(&key) {
+            return Err(refuse(job));
+        }
         let ticket = Arc::new(Ticket::new(self.lanes().address(key)));
         let run = Run::new(ticket.clone(), job);
         self.inner().stats().created();
@@ -141,7 +143,9 @@ impl Coordinator {
         job: Job<T>,
     ) -> Result<(), SubmitError<Job<T>>> {
         let key = key.into();
-        let job = self.check(&key, job)?;
+        if let Some(refuse) = self.refusal(&key) {
+            return Err(refuse(job));
+        }
         self.inner().stats().created();
         match job {
             Job { body: Body::Once(Some(body)), options: None } => {
@@ -156,14 +160,15 @@ impl Coordinator {
         Ok(())
     }
 
-    fn check<T>(&self, key: &Key, job: Job<T>) -> Result<Job<T>, SubmitError<Job<T>>> {
+    /// What a job under `key` is answered, if it is not accepted.
+    fn refusal<J>(&self, key: &Key) -> Option<fn(J) -> SubmitError<J>> {
         if key.len() > KEY_MAX {
-            return Err(SubmitError::KeyTooLong(job));
+            return Some(SubmitError::KeyTooLong);
         }
         if self.inner().reached(Phase::Draining) || self.pool().is_shutting_down() {
-            return Err(SubmitError::ShuttingDown(job));
+            return Some(SubmitError::ShuttingDown);
         }
-        Ok(job)
+        None
     }
 
     /// Lets a lane go on that a failed job has stopped ([`OnFailure::Hold`],
