@@ -23,6 +23,7 @@ const UNSAFE_FILES: &[&str] = &[
     "src/base/epoch_cell.rs",
     "src/base/promise.rs",
     "src/base/seat.rs",
+    "src/coordinator/current.rs",
     "src/coordinator/handle.rs",
     "src/coordinator/inline.rs",
     "src/coordinator/token_group.rs",

@@ -1,42 +1,39 @@
-//! Which job's user code is on this thread's stack: so that a wait for its own key is refused.
+//! Which job's turn is on this thread's stack: so that a wait for its own key is refused.
+//!
+//! A pointer, put there for the time of a call and taken back after: no key is copied for it, and a
+//! thread that is past its thread-locals still has it.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::ptr;
 
+use super::entry::Entry;
 use super::inner::Inner;
-use crate::lane::Key;
+use crate::lane::{Key, LaneRef};
 use crate::sync::Arc;
 
-struct Current {
-    /// Compared by address only; the job on the stack keeps it alive.
-    inner: *const Inner,
-    key: Key,
-}
-
 thread_local! {
-    static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
+    /// Null, or borrowed by a call of `within` below on this stack.
+    static CURRENT: Cell<*const LaneRef<Entry>> = const { Cell::new(ptr::null()) };
 }
 
 /// Restores what was there before.
-pub(crate) struct Entered(Option<Current>);
+struct Restore(*const LaneRef<Entry>);
 
-impl Drop for Entered {
+impl Drop for Restore {
     fn drop(&mut self) {
-        CURRENT.set(self.0.take());
+        CURRENT.set(self.0);
     }
 }
 
-/// Until the answer is dropped, this thread runs user code of a job of `key`.
-pub(crate) fn enter(inner: &Arc<Inner>, key: &Key) -> Entered {
-    let current = Current { inner: Arc::as_ptr(inner), key: key.clone() };
-    Entered(CURRENT.replace(Some(current)))
+/// Runs a turn of a job of `lane`, and with it the job's user code.
+pub(crate) fn within<R>(lane: &LaneRef<Entry>, turn: impl FnOnce() -> R) -> R {
+    let _restore = Restore(CURRENT.replace(lane));
+    turn()
 }
 
-/// True inside a job of `key`. A thread that is past its thread-locals runs no job.
+/// True inside a job of `key`.
 pub(crate) fn runs(inner: &Arc<Inner>, key: &Key) -> bool {
-    let is_inner = |current: &Current| ptr::eq(current.inner, Arc::as_ptr(inner));
-    let runs = CURRENT.try_with(|current| {
-        current.borrow().as_ref().is_some_and(|current| is_inner(current) && current.key == *key)
-    });
-    runs.unwrap_or(false)
+    // SAFETY: not null only during `within` on this thread, which borrows the lane for that time.
+    let lane = unsafe { CURRENT.get().as_ref() };
+    lane.is_some_and(|lane| Arc::ptr_eq(lane.owner(), inner) && lane.key() == key)
 }

@@ -39,16 +39,7 @@ impl Turn for Entry {
     type Owner = Arc<Inner>;
 
     fn step(&mut self, lane: &LaneRef<Self>) -> Step {
-        if let Self::Full(run) = self {
-            return run.step(lane);
-        }
-        if let Self::Plain(body) = std::mem::replace(self, Self::Moving) {
-            let (entry, step) = run_plain(body, lane);
-            *self = entry;
-            return step;
-        }
-        debug_assert!(false, "an ended job got a turn");
-        Step::Ended(Next::Continue)
+        current::within(lane, || self.turn(lane))
     }
 
     fn end(self, inner: &Arc<Inner>) {
@@ -74,6 +65,21 @@ impl Turn for Entry {
     }
 }
 
+impl Entry {
+    fn turn(&mut self, lane: &LaneRef<Self>) -> Step {
+        if let Self::Full(run) = self {
+            return run.step(lane);
+        }
+        if let Self::Plain(body) = std::mem::replace(self, Self::Moving) {
+            let (entry, step) = run_plain(body, lane);
+            *self = entry;
+            return step;
+        }
+        debug_assert!(false, "an ended job got a turn");
+        Step::Ended(Next::Continue)
+    }
+}
+
 /// Runs a plain job: it ends here, unless it took tokens.
 fn run_plain(body: InlineDetached, lane: &LaneRef<Entry>) -> (Entry, Step) {
     let inner = lane.owner();
@@ -83,10 +89,7 @@ fn run_plain(body: InlineDetached, lane: &LaneRef<Entry>) -> (Entry, Step) {
     }
     inner.stats().started();
     let mut context = JobContext::borrowed(lane, Whose::Nobody, 1);
-    let result = {
-        let _current = current::enter(inner, lane.key());
-        unwind::halt(|| body.call(&mut context))
-    };
+    let result = unwind::halt(|| body.call(&mut context));
     let tokens = context.into_tokens();
     let result = result.unwrap_or_else(|payload| {
         let error = JobError::from_panic(&*payload);

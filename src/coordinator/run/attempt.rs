@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use super::Run;
 use crate::coordinator::alarm::Alarm;
 use crate::coordinator::context::{JobContext, UndoContext, Whose};
-use crate::coordinator::current;
 use crate::coordinator::entry::Entry;
 use crate::coordinator::error::JobError;
 use crate::coordinator::job::{Body, BodyFuture, OpenTokens, Rules, Undo};
@@ -94,7 +93,6 @@ impl<T: Send + 'static> Run<T> {
 
     /// Calls the body; `None` if it is a future that waits.
     fn run_body(&mut self, lane: &LaneRef<Entry>) -> Option<Result<T, JobError>> {
-        let _current = current::enter(self.ticket.inner(), self.ticket.key());
         let attempt = self.of_body.attempts;
         let whose = Whose::Borrowed(&*self.ticket);
         let mut context = JobContext::borrowed(lane, whose, attempt);
@@ -122,7 +120,6 @@ impl<T: Send + 'static> Run<T> {
     }
 
     fn run_undo(&mut self, lane: &LaneRef<Entry>) -> Result<(), JobError> {
-        let _current = current::enter(self.ticket.inner(), self.ticket.key());
         let undo = self.options.as_mut().and_then(|options| options.undo.as_mut());
         let mut context = UndoContext {
             job: JobContext::borrowed(lane, Whose::Nobody, self.of_undo.attempts),
@@ -148,7 +145,6 @@ impl<T: Send + 'static> Run<T> {
             return None;
         }
         let result = {
-            let _current = current::enter(self.ticket.inner(), self.ticket.key());
             let mut context = Context::from_waker(&polled.waker);
             unwind::halt(|| polled.future.as_mut().poll(&mut context))
         };
