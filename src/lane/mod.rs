@@ -38,12 +38,11 @@ mod shard;
 mod turn;
 mod visit;
 
-use std::hash::RandomState;
 use std::time::Instant;
 
 pub(crate) use address::Address;
 use gate::Gate;
-use key::Hashed;
+use key::{Hashed, Seed};
 pub use key::{KEY_MAX, Key};
 pub(crate) use lane_ref::LaneRef;
 use message::Message;
@@ -63,7 +62,7 @@ const _: () = assert!(SHARDS.is_power_of_two(), "shards are chosen by mask");
 /// goes with its last job, or its last [`Address`].
 pub(crate) struct Lanes<J: Turn> {
     shards: Box<[Arc<Shard<J>>]>,
-    seed: RandomState,
+    seed: Seed,
 }
 
 /// What a set of lanes holds: each number is exact for one moment of its shard, not of all, and
@@ -84,7 +83,7 @@ impl<J: Turn> Lanes<J> {
     /// Without lanes, to run on `pool` jobs that have `owner` in common.
     pub(crate) fn new(pool: &Pool, owner: &J::Owner) -> Self {
         let shard = |_| Arc::new(Shard::new(pool.clone(), owner.clone()));
-        Self { shards: (0..SHARDS).map(shard).collect(), seed: RandomState::new() }
+        Self { shards: (0..SHARDS).map(shard).collect(), seed: Seed::random() }
     }
 
     /// Appends `job` to the lane of `key` and returns. Lock-free, never blocks.
