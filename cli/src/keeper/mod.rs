@@ -90,6 +90,7 @@ mod wait;
 mod watch;
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -132,7 +133,8 @@ pub(crate) fn main(args: Args) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            crate::complain(&format_args!("keeper: {why}"));
+            // The disk may be full: the exit code still speaks.
+            let _ = writeln!(io::stderr(), "laneway keeper: {why}");
             ExitCode::FAILURE
         }
     }
