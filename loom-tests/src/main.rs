@@ -73,10 +73,13 @@ mod lane_parts {
     pub(crate) mod inbox;
 }
 
-/// Layer coordinator, its lock-free file.
+/// Layer coordinator, its lock-free files.
 #[path = "../../src/coordinator"]
 mod coordinator {
+    #[path = "../../loom-tests/src/stand_in/entry.rs"]
+    pub(crate) mod entry;
     pub(crate) mod token_group;
+    pub(crate) mod waker;
 }
 
 use std::process::ExitCode;

@@ -8,11 +8,12 @@
 //! remembers until the step is over, so none is lost; a turn that came for another reason finds
 //! QUIET and does not poll.
 
+use std::sync::Arc; // what `Wake` is for, in the models too
 use std::task::Wake;
 
 use super::entry::Entry;
 use crate::lane::LaneRef;
-use crate::sync::{Arc, AtomicBool, Ordering};
+use crate::sync::{AtomicBool, Ordering};
 
 /// See the page.
 pub(crate) struct TurnWaker {
@@ -28,9 +29,9 @@ impl TurnWaker {
 
     /// True if the future is to be polled now; it is QUIET after.
     pub(crate) fn take(&self) -> bool {
-        // AcqRel [job-woken]: Acquire sees what the waker did before `wake`; Release is for the
-        // next waker, which must find QUIET only if this poll is still to come.
-        self.woken.swap(false, Ordering::AcqRel)
+        // Acquire [job-woken]: sees what every thread did before its `wake` that this takes: their
+        // swaps are read-modify-writes and carry each other on.
+        self.woken.swap(false, Ordering::Acquire)
     }
 }
 
@@ -40,8 +41,9 @@ impl Wake for TurnWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // AcqRel [job-woken]: Release publishes what the waking thread did to `take`.
-        if !self.woken.swap(true, Ordering::AcqRel) {
+        // Release [job-woken]: pairs with the Acquire in `take`. Nothing is read because of it: who
+        // finds WOKEN leaves the turn to whoever made it so.
+        if !self.woken.swap(true, Ordering::Release) {
             self.lane.wake();
         }
     }

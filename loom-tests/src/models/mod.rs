@@ -10,6 +10,7 @@ mod promise;
 mod scope;
 mod sleep;
 mod token;
+mod waker;
 pub(crate) mod watched;
 
 use std::sync::OnceLock;
@@ -86,6 +87,7 @@ models! {
         one_of_two_finishers_wins,
         tokens_are_taken_on_two_threads_while_one_ends,
         a_group_is_given_up_while_a_token_ends;
+    waker: the_last_wake_brings_a_poll_that_sees_everything;
 }
 
 static CURRENT: OnceLock<&'static str> = OnceLock::new();
