@@ -11,7 +11,8 @@ use crate::pool::{Pool, Timer};
 use crate::sync::Arc;
 
 /// Ready after its time; see [`JobContext::delay`](super::JobContext::delay). The time runs from its
-/// creation. Dropping it cancels its timer.
+/// creation. If the pool ends first it is ready then, so that nobody waits for ever. Dropping it
+/// cancels its timer.
 #[must_use = "a delay does nothing unless it is awaited"]
 pub struct Delay {
     over: Arc<Promise<()>>,
@@ -22,10 +23,8 @@ pub struct Delay {
 impl Delay {
     pub(crate) fn new(pool: &Pool, time: Duration) -> Self {
         let over = Arc::new(Promise::new());
-        let promise = over.clone();
-        let timer = pool.schedule_after(time, move || {
-            promise.fulfil(()).expect("the timer is the only one to fulfil it");
-        });
+        let end = End(over.clone());
+        let timer = pool.schedule_after(time, move || drop(end));
         Self { over, place: Registration::default(), timer }
     }
 }
@@ -41,7 +40,17 @@ impl Future for Delay {
 
 impl Drop for Delay {
     fn drop(&mut self) {
+        self.place = Registration::default(); // nobody is to be woken by the cancelled timer
         self.timer.cancel();
+    }
+}
+
+/// Ends the delay when it is dropped: by the timer's closure, or with it.
+struct End(Arc<Promise<()>>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.fulfil(()).expect("a delay ends once");
     }
 }
 

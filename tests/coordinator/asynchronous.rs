@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use laneway::coordinator::{JobStatus, OutcomeKind};
-use laneway::{Job, JobError, JobOutcome};
+use laneway::coordinator::{JobStatus, OutcomeKind, Shutdown};
+use laneway::{Coordinator, Job, JobError, JobOutcome};
 
 use crate::support::*;
 
@@ -119,6 +119,18 @@ fn a_body_that_wakes_itself_is_polled_again_each_time() {
         })
     });
     assert_eq!(value(submit(&coordinator, "k", job)), 1000);
+}
+
+#[test]
+fn a_delay_that_left_its_job_is_over_when_the_pool_ends() {
+    let pool = pool(1);
+    let coordinator = Coordinator::new(&pool);
+    let job = Job::once(|ctx| Ok(ctx.delay(NEVER)));
+    let mut delay = value(submit(&coordinator, "k", job));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut delay).poll(&mut context).is_pending());
+    pool.shutdown(Shutdown::Drain, LONG).expect("not a worker");
+    assert!(Pin::new(&mut delay).poll(&mut context).is_ready());
 }
 
 #[test]
