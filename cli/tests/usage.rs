@@ -36,6 +36,9 @@ fn a_wrong_command_line_ends_with_64() {
     for arguments in [&["--jobs", "0"][..], &["--no-such"], &["more"], &["--release", "k"]] {
         assert_eq!(bench.run(arguments).code, 64, "{arguments:?}");
     }
+    let mistaken = bench.run(&["--state", "state", "--release", "no such"]);
+    assert_eq!(mistaken.code, 64);
+    assert!(mistaken.stderr.contains("no job has this key"), "{}", mistaken.stderr);
     std::fs::remove_file(bench.path("jobs.jsonl")).expect("removed");
     let ran = bench.run(&[]);
     assert_eq!(ran.code, 64);

@@ -81,6 +81,8 @@ pub(crate) fn main(args: &Args) -> ExitCode {
 enum RunError {
     /// The job file is wrong.
     JobFile(JobFileError),
+    /// No job of the file has this key, which is to be released.
+    NoSuchKey(String),
     /// A file or folder that the command line names cannot be used.
     Path { path: PathBuf, error: io::Error },
     /// The state directory cannot be used.
@@ -101,6 +103,7 @@ impl RunError {
     fn exit_code(&self) -> u8 {
         match self {
             RunError::JobFile(_)
+            | RunError::NoSuchKey(_)
             | RunError::Path { .. }
             | RunError::State(_)
             | RunError::Open(_) => exit::USAGE,
@@ -115,6 +118,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RunError::JobFile(error) => write!(f, "{error}"),
+            RunError::NoSuchKey(key) => write!(f, "--release {key:?}: no job has this key"),
             RunError::Path { path, error } => write!(f, "{}: {error}", path.display()),
             RunError::State(error) => write!(f, "{error}"),
             RunError::Open(error) | RunError::Tasks(error) => {
@@ -129,6 +133,10 @@ impl fmt::Display for RunError {
 
 fn run(args: &Args) -> Result<u8, RunError> {
     let plan = Arc::new(Plan::new(read(&args.file)?));
+    let has_key = |name: &String| plan.keys.iter().any(|key| key.name == *name);
+    if let Some(key) = args.release.iter().find(|name| !has_key(name)) {
+        return Err(RunError::NoSuchKey(key.clone()));
+    }
     if args.dry_run {
         return Ok(show(&plan, Sink::lines(args.json)));
     }
