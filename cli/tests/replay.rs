@@ -138,3 +138,12 @@ fn a_state_in_use_is_refused() {
     first.kill().unwrap();
     first.wait().unwrap();
 }
+
+#[test]
+fn a_damaged_state_is_refused_before_anything_is_written() {
+    let bench = Bench::new("damaged");
+    assert_eq!(code(&bench.output(&["--state", "state"])), 0);
+    fs::write(bench.root.join("state/tasks/state.redb"), "not a store").unwrap();
+    let refused = bench.output(&["--state", "state"]);
+    assert_eq!(code(&refused), 64, "{refused:?}");
+}

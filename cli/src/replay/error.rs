@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use laneway::service::TaskError;
+use laneway::store::StoreError;
 
 /// Why a replay, or one job of it, failed.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub(crate) enum ReplayError {
     OtherDirectory(PathBuf),
     /// The audit's file could not be written: without it a run would prove nothing.
     Journal(io::Error),
+    /// The tasks in the state directory cannot be opened.
+    Store(StoreError),
     /// The store, or the service around it, failed.
     Task(TaskError),
     /// The pool could not be built, or took no more jobs.
@@ -92,6 +95,7 @@ impl fmt::Display for ReplayError {
                 write!(f, "{}: not what the state directory has been writing", dir.display())
             }
             Self::Journal(why) => write!(f, "the journal: {why}"),
+            Self::Store(why) => write!(f, "the state directory: {why}"),
             Self::Task(why) => write!(f, "{why}"),
             Self::Pool(why) => f.write_str(why),
         }
@@ -103,6 +107,7 @@ impl std::error::Error for ReplayError {
         match self {
             Self::Git(why) => Some(why),
             Self::At(_, why) | Self::Directory(_, why) | Self::Journal(why) => Some(why),
+            Self::Store(why) => Some(why),
             Self::Task(why) => Some(why),
             _ => None,
         }

@@ -46,7 +46,6 @@ use error::ReplayError;
 use faults::Faults;
 use git2::Repository;
 use journal::{Audit, Journal};
-use laneway::service::TaskError;
 use laneway::store::FileStore;
 use place::{Durability, Place};
 use report::{Report, Tally};
@@ -183,7 +182,7 @@ fn replay_with_state(
     let journal = Journal::open(&state.journal()).map_err(ReplayError::Journal)?;
     let steps = Steps { plan, place, blobs: Blobs::of(repo), faults, journal: Some(journal) };
     let steps = Arc::new(steps);
-    let store = FileStore::open(state.tasks()).map_err(TaskError::from)?;
+    let store = FileStore::open(state.tasks()).map_err(ReplayError::Store)?;
     let tally = durable::run(&steps, store, args.jobs, report)?;
     report.ended(&tally);
     let audit = Audit::read(&state.journal(), &steps.plan).map_err(ReplayError::Journal)?;
