@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every gate, in one run: `bash ci/check.sh` on a machine with a Rust toolchain and Debian under it.
 #
-# Installs what it needs (rustup components, Debian packages), runs each gate, prints how long it
+# Installs what it needs (nightly, rustup components, Debian packages), runs each gate, prints how long it
 # took, and ends with `N passed, N failed, N skipped` alone on the last line. A gate that cannot run
 # fails the run, unless LANEWAY_CI_ALLOW_MISSING names it (comma-separated), and then it counts as
 # skipped. `bash ci/check.sh fmt tidy` runs only the gates named.
@@ -39,7 +39,8 @@ component() { # component NAME TOOLCHAIN
 }
 
 nightly() {
-    rustup toolchain list 2>/dev/null | grep -q '^nightly' || missing "no nightly toolchain"
+    rustup toolchain list 2>/dev/null | grep -q '^nightly' ||
+        rustup toolchain install nightly --profile minimal || missing "no nightly toolchain"
 }
 
 gate_setup() {
