@@ -37,13 +37,10 @@ impl Drop for Pair<'_> {
     }
 }
 
-fn counter() -> &'static AtomicUsize {
-    Box::leak(Box::default())
-}
-
 #[test]
 fn readers_see_whole_versions_in_order_and_free_none() {
-    let alive = counter();
+    static ALIVE: AtomicUsize = AtomicUsize::new(0);
+    let alive = &ALIVE;
     let cell = EpochCell::new(Pair::new(0, alive));
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -71,7 +68,8 @@ fn readers_see_whole_versions_in_order_and_free_none() {
 
 #[test]
 fn old_versions_are_freed_by_a_writer_that_collects() {
-    let alive = counter();
+    static ALIVE: AtomicUsize = AtomicUsize::new(0);
+    let alive = &ALIVE;
     let cell = EpochCell::new(Pair::new(0, alive));
     for number in 1..100 {
         cell.publish(Pair::new(number, alive));
@@ -87,7 +85,8 @@ fn old_versions_are_freed_by_a_writer_that_collects() {
 
 #[test]
 fn a_version_outlives_its_replacement_while_a_guard_sees_it() {
-    let alive = counter();
+    static ALIVE: AtomicUsize = AtomicUsize::new(0);
+    let alive = &ALIVE;
     let cell = EpochCell::new(Pair::new(1, alive));
     let guard = pin();
     let seen = cell.load(&guard);
@@ -99,7 +98,8 @@ fn a_version_outlives_its_replacement_while_a_guard_sees_it() {
 
 #[test]
 fn concurrent_publications_all_end_up_freed_or_current() {
-    let alive = counter();
+    static ALIVE: AtomicUsize = AtomicUsize::new(0);
+    let alive = &ALIVE;
     let cell = EpochCell::new(Pair::new(0, alive));
     thread::scope(|scope| {
         for _ in 0..3 {

@@ -22,6 +22,16 @@ impl Turn for Numbered {
     fn abandon(self, (): &(), _: Abandon) {}
 }
 
+/// Lets the shards go: what they keep for later jobs refers to them.
+fn retire(pool: &Pool, shards: [Arc<Shard<Numbered>>; 2]) {
+    for shard in &shards {
+        Shard::send(shard, Message::Retire);
+    }
+    assert!(pool.wait_quiescent(LONG).expect("not a worker"), "the shards are at rest");
+    let alone = shards.map(|shard| Arc::into_inner(shard).is_some());
+    assert_eq!(alone, [true, true], "nobody refers to a retired shard without jobs");
+}
+
 #[test]
 fn a_stopped_producer_delays_only_what_comes_after_it_in_its_shard() {
     let config = PoolConfig { workers: 2, ..PoolConfig::default() };
@@ -45,6 +55,7 @@ fn a_stopped_producer_delays_only_what_comes_after_it_in_its_shard() {
     }
     assert_eq!(runs.recv_timeout(LONG), Ok(2));
     assert_eq!(runs.recv_timeout(LONG), Ok(3));
+    retire(&pool, [shard, other]);
 }
 
 #[test]
@@ -69,4 +80,5 @@ fn a_shard_with_many_messages_goes_to_the_back_of_the_queue() {
     let order: Vec<u32> = (0..=total).map(|_| runs.recv_timeout(LONG).expect("runs")).collect();
     let before = order.iter().position(|number| *number == 1).expect("it ran");
     assert!(before <= 3 * MESSAGES_MAX, "{before} jobs of a busy shard before another's one");
+    retire(&pool, [busy, other]);
 }
