@@ -54,9 +54,21 @@ impl Log {
 }
 
 struct Bench {
+    _ending: Ending,
     pool: Pool,
     lanes: Arc<Lanes<Script>>,
     log: Log,
+}
+
+/// Ends the jobs that a test has left waiting.
+struct Ending(std::sync::Weak<Lanes<Script>>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(lanes) = self.0.upgrade() {
+            lanes.close();
+        }
+    }
 }
 
 impl Bench {
@@ -64,7 +76,7 @@ impl Bench {
         let config = PoolConfig { workers, ..PoolConfig::default() };
         let pool = Pool::with_config(config).expect("threads start");
         let lanes = Arc::new(Lanes::new(&pool, &()));
-        Self { pool, lanes, log: Log::default() }
+        Self { _ending: Ending(Arc::downgrade(&lanes)), pool, lanes, log: Log::default() }
     }
 
     fn script(&self, name: &str, body: Body) -> Script {
@@ -521,7 +533,7 @@ fn dropping_the_lanes_ends_what_is_held_and_every_shard_goes_with_its_last_job()
     bench.submit_plain("held", "behind");
     bench.settle_messages();
     let shards: Vec<_> = bench.lanes.shards.iter().map(std::sync::Arc::downgrade).collect();
-    let Bench { pool, lanes, log } = bench;
+    let Bench { pool, lanes, log, .. } = bench;
     drop(lanes);
     waiting.wake();
     drop(waiting);
