@@ -188,13 +188,17 @@ impl<T> Promise<T> {
 
     /// Runs `block` until the value is there or `block` answers that its time is up.
     fn park(&self, block: impl Fn(&Parker) -> bool) {
-        if self.is_done() {
-            return;
+        if !self.is_done() {
+            self.park_on(&Arc::new(Parker::new()), block);
         }
-        let parker = Arc::new(Parker::new());
-        let Ok(seat) = self.register(Waiter::Thread(Arc::clone(&parker))) else { return };
+    }
+
+    /// Runs `block`, which may park on `parker` (the calling thread's), until the value is there or
+    /// `block` answers false. A token that somebody else leaves there makes it look again.
+    pub(crate) fn park_on(&self, parker: &Arc<Parker>, block: impl Fn(&Parker) -> bool) {
+        let Ok(seat) = self.register(Waiter::Thread(Arc::clone(parker))) else { return };
         let _place = Registration(Some(seat));
-        while !self.is_done() && block(&parker) {}
+        while !self.is_done() && block(parker) {}
     }
 
     /// The seats from `first` on, which this promise keeps alive.

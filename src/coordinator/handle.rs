@@ -110,7 +110,7 @@ impl<T: Send + 'static> JobHandle<T> {
     /// On a worker of the same pool it runs no other work meanwhile; the worker counts as blocked.
     ///
     /// # Errors
-    /// [`WaitError::WouldDeadlock`] inside a job of the same key, and on a worker when every other
+    /// [`WaitError::WouldDeadlock`] inside a job of the same key, and on a worker once every other
     /// worker is blocked too.
     pub fn wait(mut self) -> Waited<T> {
         match self.wait_done(None) {
@@ -144,18 +144,14 @@ impl<T: Send + 'static> JobHandle<T> {
             return Err(WaitError::WouldDeadlock(()));
         }
         let pool = ticket.inner().pool();
-        let Ok(_blocking) = pool.enter_blocking() else {
-            return Err(WaitError::WouldDeadlock(()));
-        };
-        match timeout {
-            None => ticket.outcome.wait(),
-            Some(timeout) => {
-                if !ticket.outcome.wait_until(pool.clock().after(timeout)) {
-                    return Err(WaitError::TimedOut(()));
-                }
-            }
+        let deadline = timeout.map(|timeout| pool.clock().after(timeout));
+        let waited =
+            pool.enter_blocking().and_then(|blocking| blocking.wait_for(&ticket.outcome, deadline));
+        match waited {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(WaitError::TimedOut(())),
+            Err(_) => Err(WaitError::WouldDeadlock(())),
         }
-        Ok(())
     }
 
     /// True once the outcome is there. Never blocks.

@@ -28,7 +28,7 @@ use super::work::Work;
 use super::{PoolError, shutdown, worker};
 use crate::base::clock::Clock;
 use crate::sync::deque::{Steal, Stealer, Worker};
-use crate::sync::{Arc, AtomicUsize, CachePadded, Ordering};
+use crate::sync::{Arc, AtomicUsize, CachePadded, Ordering, Parker};
 
 /// See the page.
 pub(super) struct Registry {
@@ -48,6 +48,8 @@ pub(super) struct Registry {
     pub(super) live: AtomicUsize,
     /// Workers that wait inside work.
     pub(super) blocked: AtomicUsize,
+    /// Cold: where workers park that wait for what a free worker has to bring.
+    pub(super) waits: Mutex<Vec<Arc<Parker>>>,
     /// Threads in `wait_quiescent`.
     pub(super) quiet_waiters: AtomicUsize,
     pub(super) abandoned: AtomicUsize,
@@ -95,6 +97,7 @@ impl Registry {
             handles: AtomicUsize::new(1),
             live: AtomicUsize::new(workers),
             blocked: AtomicUsize::new(0),
+            waits: Mutex::new(Vec::new()),
             quiet_waiters: AtomicUsize::new(0),
             abandoned: AtomicUsize::new(0),
             panics: AtomicUsize::new(0),

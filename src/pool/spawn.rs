@@ -170,7 +170,7 @@ impl<T: Send + 'static> Handle<T> {
     /// # Errors
     /// [`PoolError::Cancelled`] if the work never ran, [`PoolError::Taken`] if
     /// [`try_take`](Self::try_take) had its outcome. [`PoolError::WouldDeadlock`] if the wait is
-    /// inside the work itself, or on a worker while every other worker waits too; the work is
+    /// inside the work itself, or on a worker once every other worker waits too; the work is
     /// detached then.
     ///
     /// # Panics
@@ -181,8 +181,7 @@ impl<T: Send + 'static> Handle<T> {
             self.work.run_here();
         }
         if !shared.promise.is_done() {
-            let _blocking = self.enter_wait()?;
-            shared.promise.wait();
+            self.enter_wait()?.wait_for(&shared.promise, None)?;
         }
         self.outcome().unwrap_or(Err(PoolError::Taken))
     }
@@ -196,8 +195,8 @@ impl<T: Send + 'static> Handle<T> {
         if shared.promise.is_done() {
             return Ok(true);
         }
-        let _blocking = self.enter_wait()?;
-        Ok(shared.promise.wait_until(shared.registry.clock.after(timeout)))
+        let deadline = shared.registry.clock.after(timeout);
+        self.enter_wait()?.wait_for(&shared.promise, Some(deadline))
     }
 
     /// The outcome, if the work has ended and nobody took it before. Does not block.

@@ -4,11 +4,11 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::error::TaskError;
 use crate::base::promise::{Promise, Registration};
-use crate::pool::{Blocking, Pool};
+use crate::pool::Pool;
 use crate::sync::Arc;
 use crate::task::{Answer, Ended};
 
@@ -94,8 +94,7 @@ impl<T> Pending<T> {
     /// # Errors
     /// Those of the request.
     pub fn wait(self) -> Result<T, TaskError> {
-        let _blocking = self.enter()?;
-        self.promise.wait();
+        self.block(None)?;
         self.answer()
     }
 
@@ -104,12 +103,11 @@ impl<T> Pending<T> {
     /// # Errors
     /// Those of the request.
     pub fn wait_timeout(&self, timeout: Duration) -> Option<Result<T, TaskError>> {
-        let _blocking = match self.enter() {
-            Ok(blocking) => blocking,
-            Err(error) => return Some(Err(error)),
-        };
         let deadline = self.pool.clock().after(timeout);
-        self.promise.wait_until(deadline).then(|| self.answer())
+        match self.block(Some(deadline)) {
+            Ok(is_there) => is_there.then(|| self.answer()),
+            Err(error) => Some(Err(error)),
+        }
     }
 
     /// Whether the answer is there.
@@ -128,15 +126,23 @@ impl<T> Pending<T> {
         promise.on_done(move || pool.spawn(move || call(answer_of(&answered, read))));
     }
 
-    fn enter(&self) -> Result<Option<Blocking<'_>>, TaskError> {
+    /// True once the answer is there.
+    fn block(&self, deadline: Option<Instant>) -> Result<bool, TaskError> {
         if self.promise.is_done() {
-            return Ok(None);
+            return Ok(true);
         }
-        match self.pool.enter_blocking() {
-            Ok(blocking) => Ok(Some(blocking)),
-            Err(_) if self.by_pool => Err(TaskError::WouldDeadlock),
-            // The committer answers without the pool: waiting is slow for the pool, not endless.
-            Err(_) => Ok(None),
+        let blocking = self.pool.enter_blocking();
+        if self.by_pool {
+            let waited = blocking.and_then(|blocking| blocking.wait_for(&self.promise, deadline));
+            return waited.map_err(|_| TaskError::WouldDeadlock);
+        }
+        // The committer answers without the pool: waiting is slow for the pool, not endless.
+        match deadline {
+            Some(deadline) => Ok(self.promise.wait_until(deadline)),
+            None => {
+                self.promise.wait();
+                Ok(true)
+            }
         }
     }
 

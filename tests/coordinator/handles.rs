@@ -8,7 +8,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use laneway::coordinator::{JobStatus, OutcomeKind, Shutdown, WaitError};
-use laneway::{Coordinator, Job, JobError, JobOutcome};
+use laneway::{Coordinator, Job, JobError, JobHandle, JobOutcome};
 
 use crate::support::*;
 
@@ -227,6 +227,54 @@ fn a_detached_job_is_refused_a_wait_for_its_own_key_too() {
     });
     coordinator.submit_detached("k", job).expect("accepted");
     assert_eq!(told.recv_timeout(LONG), Ok(true));
+}
+
+/// Submits a job and waits for it on a worker; the handle, if the wait was given up.
+fn wait_inside(coordinator: &Coordinator) -> Option<JobHandle<i32>> {
+    let other = coordinator.submit("other", Job::once(|_| Ok(1))).expect("accepted");
+    match other.wait() {
+        Err(WaitError::WouldDeadlock(handle)) => Some(handle),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_wait_inside_a_stolen_fork_is_given_up_when_its_owner_waits_for_the_fork() {
+    let coordinator = coordinator(2);
+    let inner = coordinator.clone();
+    let pool = coordinator.pool().clone();
+    let handle = coordinator.pool().submit(move || {
+        let (began, begins) = mpsc::channel();
+        let stolen = || {
+            began.send(()).expect("the owner listens");
+            wait_inside(&inner)
+        };
+        let owner = move || begins.recv_timeout(LONG).expect("the fork is stolen");
+        pool.join(owner, stolen).1
+    });
+    let handle = handle.wait().expect("it ran").expect("given up");
+    assert_eq!(value(handle), 1);
+}
+
+#[test]
+fn a_wait_inside_a_scopes_closure_is_given_up_when_the_scope_waits_for_it() {
+    let coordinator = coordinator(2);
+    let inner = coordinator.clone();
+    let pool = coordinator.pool().clone();
+    let handle = coordinator.pool().submit(move || {
+        let (began, begins) = mpsc::channel();
+        let mut handle = None;
+        pool.scope(|scope| {
+            scope.spawn(|| {
+                began.send(()).expect("the owner listens");
+                handle = wait_inside(&inner);
+            });
+            begins.recv_timeout(LONG).expect("the other worker takes it");
+        });
+        handle
+    });
+    let handle = handle.wait().expect("it ran").expect("given up");
+    assert_eq!(value(handle), 1);
 }
 
 #[test]
