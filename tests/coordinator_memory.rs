@@ -2,6 +2,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use laneway::{Coordinator, Job, JobError, Pool, PoolConfig};
@@ -32,13 +33,27 @@ static ALLOCATOR: Counting = Counting;
 
 const LONG: Duration = Duration::from_secs(60);
 const JOBS: usize = 20_000;
+const WORKERS: usize = 2;
 
+/// All jobs are submitted before the first one runs: the count does not depend on who is faster.
 fn submit_round(coordinator: &Coordinator) {
+    let shut = Arc::new(Mutex::new(()));
+    let held = shut.lock().expect("nobody panics");
+    let (began, begins) = mpsc::channel();
+    for _ in 0..WORKERS {
+        let (shut, began) = (Arc::clone(&shut), began.clone());
+        coordinator.pool().spawn(move || {
+            began.send(()).expect("the test waits");
+            drop(shut.lock());
+        });
+    }
+    (0..WORKERS).for_each(|_| begins.recv_timeout(LONG).expect("a worker is held"));
     for job in 0..JOBS {
         let captures = [job; 6]; // 48 bytes
         let body = Job::once(move |_| Ok(captures[5]));
         coordinator.submit_detached((job % 64) as u64, body).expect("accepted");
     }
+    drop(held);
     coordinator.drain(LONG).expect("drained");
 }
 
@@ -49,7 +64,7 @@ fn left_of_a_coordinator(pool: &Pool) -> usize {
     let before = LIVE_BYTES.load(Ordering::Relaxed);
     let coordinator = Coordinator::new(pool);
     submit_round(&coordinator);
-    let (token_out, token_in) = std::sync::mpsc::channel();
+    let (token_out, token_in) = mpsc::channel();
     let body = Job::once(move |ctx| token_out.send(ctx.defer()).map_err(JobError::new));
     let waits = coordinator.submit("waits", body).expect("accepted");
     let token = token_in.recv_timeout(LONG).expect("the job begins");
@@ -63,7 +78,7 @@ fn left_of_a_coordinator(pool: &Pool) -> usize {
 /// One test: others in this process would count too.
 #[test]
 fn a_detached_plain_job_allocates_nothing_of_its_own_and_all_memory_comes_back() {
-    let pool = Pool::with_config(PoolConfig { workers: 2, ..PoolConfig::default() });
+    let pool = Pool::with_config(PoolConfig { workers: WORKERS, ..PoolConfig::default() });
     let pool = pool.expect("threads start");
     let coordinator = Coordinator::new(&pool);
     submit_round(&coordinator); // what stays: blocks, stripes, the threads' own
