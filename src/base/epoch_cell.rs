@@ -40,10 +40,11 @@ pub fn pin() -> Guard {
 }
 
 impl Guard {
-    /// Lets go of the versions seen so far and starts anew: between two pieces of a batch this is
-    /// cheaper than a new guard.
+    /// Lets go of the versions seen so far and starts anew, as if dropped and taken again.
     pub fn repin(&mut self) {
-        self.0.repin();
+        // Not the `repin` of crossbeam-epoch: it moves to the new epoch without a fence, so the
+        // next load may still be of a version that was retired before that epoch began.
+        self.0.repin_after(|| ());
     }
 }
 

@@ -99,10 +99,12 @@ impl Guard {
     /// Nothing is cached here.
     pub(crate) fn flush(&self) {}
 
-    /// As if dropped and taken again.
-    pub(crate) fn repin(&mut self) {
+    /// Drops the guard, calls `between`, and takes the guard again.
+    pub(crate) fn repin_after<R>(&mut self, between: impl FnOnce() -> R) -> R {
         leave();
+        let result = between();
         enter();
+        result
     }
 }
 
