@@ -71,6 +71,7 @@
 //!
 //! ```text
 //!  service      persistent tasks in this process: start, run, end, recover
+//!  cluster      which nodes live, and which of them leads
 //!  store        where their records are kept
 //!  task         what a command does to the records (pure)
 //!  coordinator  jobs: attempts, retries, undo, tokens, one outcome each
@@ -80,6 +81,7 @@
 //! ```
 
 mod base;
+pub mod cluster;
 pub mod coordinator;
 mod lane;
 pub mod pool;

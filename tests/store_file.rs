@@ -22,6 +22,7 @@ fn batch(number: u64) -> Batch {
         writes: (1..=8).map(|i| write(number * 4 + i)).collect(),
         last_allocation: AllocationId(number),
         last_sequence: Sequence(number * 4 + 8),
+        ..Batch::default()
     }
 }
 

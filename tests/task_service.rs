@@ -9,7 +9,7 @@ use laneway::pool::{Pool, PoolConfig, Shutdown};
 use laneway::service::{
     Assignment, Completion, Executor, Progress, TaskConfig, TaskContext, TaskError, TaskService,
 };
-use laneway::store::{Batch, MemoryStore, Store, StoreError, Stored};
+use laneway::store::{Batch, Commit, MemoryStore, Store, StoreError, Stored, Wake};
 use laneway::task::{
     Answer, Backoff, Command, Explanation, Failure, NewTask, OnFailure, Outcome, Phase, Policies,
     Rejection, Revision,
@@ -487,6 +487,14 @@ impl Store for Gated {
             return Err(StoreError::Io { action: "commit", source });
         }
         self.inner.commit(batch, expected)
+    }
+
+    fn changes(&mut self, after: Revision) -> Result<Vec<Commit>, StoreError> {
+        self.inner.changes(after)
+    }
+
+    fn on_change(&mut self, wake: Wake) {
+        self.inner.on_change(wake);
     }
 }
 

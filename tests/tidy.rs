@@ -15,7 +15,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("coordinator", &["sync", "base", "pool", "lane"]),
     ("task", &[]),
     ("store", &["base", "task"]),
-    ("service", &["sync", "base", "pool", "lane", "coordinator", "task", "store"]),
+    ("cluster", &["sync", "base", "task", "store"]),
+    ("service", &["sync", "base", "pool", "lane", "coordinator", "task", "store", "cluster"]),
 ];
 
 /// The files that may hold `unsafe`, and nobody else.

@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use super::{Batch, Entry, Kind, StoreError, Stored, Write};
+use super::{Attempt, Batch, Entry, Kind, StoreError, Stored, Write};
 use crate::task::{
     AllocationId, Attempts, Bytes, Changes, Checkpoint, Ending, Failure, FailureKind, NodeId,
     Opaque, Outcome, Phase, Policies, Record, Revision, Saved, Sequence, State, TaskId, Timestamp,
@@ -40,7 +40,7 @@ pub(crate) fn encode(changes: &Changes, after: &State) -> Batch {
         });
     }
     let (last_allocation, last_sequence) = (after.last_allocation(), after.last_sequence());
-    Batch { writes, last_allocation, last_sequence }
+    Batch { attempt: Attempt::default(), writes, last_allocation, last_sequence }
 }
 
 /// One id may change its place (removed and started anew): the old place is then cleared.
@@ -95,6 +95,8 @@ fn decode_entry(entry: &Entry, saved: &mut Saved) -> Result<(), Malformed> {
             saved.opaque.push(Arc::new(Opaque { id, sequence: entry.sequence, bytes }));
             return Ok(());
         }
+        // Written by a newer version, which a later commit may make readable again.
+        (Kind::Node | Kind::Settings, newer) if newer > VERSION => return Ok(()),
         // Forgetting a tombstone early costs an answer to a late request, nothing else.
         (Kind::Tombstone, newer) if newer > VERSION => return Ok(()),
         _ => return Err(Malformed("version")),

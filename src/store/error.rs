@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::Attempt;
 use crate::task::Revision;
 
 /// An error of a store. What the caller does next is said with each.
@@ -17,6 +18,21 @@ pub enum StoreError {
         expected: Revision,
         /// The last commit there is.
         found: Revision,
+    },
+    /// The store cannot be reached now, and what was asked has not happened: try again.
+    Unavailable {
+        /// Why.
+        reason: String,
+    },
+    /// The answer to a commit was lost: it may have happened, or may yet. Catch up and look for it.
+    Unknown {
+        /// The commit.
+        attempt: Attempt,
+    },
+    /// Commits that were asked for are forgotten: load the whole again.
+    Compacted {
+        /// The oldest commit that is still known, if any is.
+        oldest: Option<Revision>,
     },
     /// Another process, or another part of this one, has the directory open: wait for its end.
     Locked {
@@ -67,6 +83,18 @@ impl fmt::Display for StoreError {
             Self::Conflict { expected, found } => {
                 write!(f, "computed from revision {}, but {} is there", expected.0, found.0)
             }
+            Self::Unavailable { reason } => write!(f, "the store cannot be reached: {reason}"),
+            Self::Unknown { attempt } => {
+                write!(
+                    f,
+                    "whether commit {}/{} happened is unknown",
+                    attempt.writer, attempt.number
+                )
+            }
+            Self::Compacted { oldest: Some(oldest) } => {
+                write!(f, "commits before {} are forgotten", oldest.0)
+            }
+            Self::Compacted { oldest: None } => f.write_str("earlier commits are forgotten"),
             Self::Locked { path } => write!(f, "{} is locked by another opener", path.display()),
             Self::NotEmpty { path } => {
                 write!(f, "{} is not empty and holds no store", path.display())

@@ -28,7 +28,7 @@ use redb::backends::FileBackend;
 
 use super::table::{Mark, Table, engine};
 use super::witness::Witness;
-use super::{Batch, Store, StoreError, Stored};
+use super::{Batch, Commit, Store, StoreError, Stored, Wake};
 use crate::task::Revision;
 
 const LOCK: &str = "lock";
@@ -121,6 +121,20 @@ impl Store for FileStore {
             return Err(io_at("write the witness")(error));
         }
         Ok(revision)
+    }
+
+    /// The lock keeps everybody else out, so there is nothing that its owner does not know.
+    fn changes(&mut self, after: Revision) -> Result<Vec<Commit>, StoreError> {
+        let oldest = None;
+        if after < self.revision() { Err(StoreError::Compacted { oldest }) } else { Ok(Vec::new()) }
+    }
+
+    fn on_change(&mut self, _wake: Wake) {}
+}
+
+impl FileStore {
+    fn revision(&self) -> Revision {
+        self.table.mark().0.revision
     }
 }
 

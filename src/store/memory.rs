@@ -1,34 +1,70 @@
 //! A store in memory: for tests, and for tasks that need not survive the process.
 //!
 //! Clones share one content, so a clone can be opened after the first service ended, as a directory
-//! would be, or beside it, as a second writer whose commits conflict.
+//! would be, or beside it, as another node's way to the same store: its commits conflict, and each
+//! clone hears of what the others committed. The last [`KEPT`] commits are remembered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{Batch, Entry, Kind, Store, StoreError, Stored};
+use super::{Batch, Commit, Entry, Kind, Store, StoreError, Stored, Wake};
 use crate::task::{AllocationId, Revision, Sequence};
 
+/// How many commits are remembered.
+const KEPT: usize = 1024;
+
 /// A store that is lost with the last of its clones.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct MemoryStore {
     content: Arc<Mutex<Content>>,
+    /// This clone's place among those that are woken.
+    seat: Option<u64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Content {
     revision: Revision,
     last_allocation: AllocationId,
     last_sequence: Sequence,
     entries: BTreeMap<(Kind, Sequence), Vec<u8>>,
+    /// The last commits, oldest first, without a gap.
+    commits: VecDeque<Commit>,
+    wakes: BTreeMap<u64, Wake>,
+    seats: u64,
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Content").field("revision", &self.revision).finish_non_exhaustive()
+    }
 }
 
 impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Forgets all commits before the last `kept`: whoever is further behind loads again.
+    pub fn compact(&self, kept: usize) {
+        let mut content = self.content.lock();
+        let surplus = content.commits.len().saturating_sub(kept);
+        content.commits.drain(..surplus);
+    }
+}
+
+impl Clone for MemoryStore {
+    fn clone(&self) -> Self {
+        Self { content: self.content.clone(), seat: None }
+    }
+}
+
+impl Drop for MemoryStore {
+    fn drop(&mut self) {
+        let mine = self.seat.and_then(|seat| self.content.lock().wakes.remove(&seat));
+        drop(mine); // What it holds is not dropped under the lock.
     }
 }
 
@@ -62,7 +98,35 @@ impl Store for MemoryStore {
         }
         content.last_allocation = batch.last_allocation;
         content.last_sequence = batch.last_sequence;
-        content.revision = expected.next();
-        Ok(content.revision)
+        let revision = expected.next();
+        content.revision = revision;
+        if content.commits.len() == KEPT {
+            content.commits.pop_front();
+        }
+        content.commits.push_back(Commit { revision, batch: Arc::new(batch.clone()) });
+        let others = content.wakes.iter().filter(|(seat, _)| Some(**seat) != self.seat);
+        let others: Vec<Wake> = others.map(|(_, wake)| wake.clone()).collect();
+        drop(content);
+        others.iter().for_each(|wake| wake());
+        Ok(revision)
+    }
+
+    fn changes(&mut self, after: Revision) -> Result<Vec<Commit>, StoreError> {
+        let content = self.content.lock();
+        let oldest = content.commits.front().map(|commit| commit.revision);
+        if after < content.revision && oldest.is_none_or(|oldest| oldest > after.next()) {
+            return Err(StoreError::Compacted { oldest });
+        }
+        Ok(content.commits.iter().filter(|commit| commit.revision > after).cloned().collect())
+    }
+
+    fn on_change(&mut self, wake: Wake) {
+        let mut content = self.content.lock();
+        let seat = self.seat.unwrap_or(content.seats + 1);
+        content.seats = content.seats.max(seat);
+        self.seat = Some(seat);
+        let earlier = content.wakes.insert(seat, wake);
+        drop(content);
+        drop(earlier); // What it holds is not dropped under the lock.
     }
 }

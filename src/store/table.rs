@@ -3,7 +3,8 @@
 //! ```text
 //!   key 0                       the head: format, revision, hash of the predecessor, own hash,
 //!                               counters, number and sum of the entries, check
-//!   key 2 x sequence + kind     check of key and value (16 bytes), value
+//!   key 2 x sequence + kind     check of key and value (16 bytes), value; kind: 0 record, 1 tombstone
+//!   key 2^63 + the same         kind: 0 node, 1 settings
 //! ```
 //!
 //! redb makes a commit atomic and checks its pages. On top of that the head makes *lost* changes
@@ -26,6 +27,8 @@ pub(super) const FORMAT: u32 = 1;
 
 const TABLE: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("laneway");
 const HEAD_KEY: u64 = 0;
+/// Keys from here on are those of nodes and settings.
+const UPPER: u64 = 1 << 63;
 const CHECK_LEN: usize = 16;
 
 /// A commit's place in history and its fingerprint.
@@ -253,16 +256,24 @@ fn take<const N: usize>(from: &mut &[u8]) -> [u8; N] {
 }
 
 fn key_of(kind: Kind, sequence: Sequence) -> u64 {
+    assert!(sequence.0 < UPPER / 2, "2^62 starts take longer than the hardware lasts");
     let kind = match kind {
         Kind::Record => 0,
         Kind::Tombstone => 1,
+        Kind::Node => UPPER,
+        Kind::Settings => UPPER + 1,
     };
-    sequence.0.checked_mul(2).expect("2^63 starts take longer than the hardware lasts") + kind
+    sequence.0 * 2 + kind
 }
 
 fn place_of(key: u64) -> (Kind, Sequence) {
-    let kind = if key.is_multiple_of(2) { Kind::Record } else { Kind::Tombstone };
-    (kind, Sequence(key / 2))
+    let kind = match (key < UPPER, key.is_multiple_of(2)) {
+        (true, true) => Kind::Record,
+        (true, false) => Kind::Tombstone,
+        (false, true) => Kind::Node,
+        (false, false) => Kind::Settings,
+    };
+    (kind, Sequence((key % UPPER) / 2))
 }
 
 fn check_of(key: u64, value: &[u8]) -> [u8; CHECK_LEN] {

@@ -72,6 +72,18 @@ impl From<&str> for NodeId {
     }
 }
 
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One life of a node: a process that begins again under the same name is another one.
+///
+/// Given by the cluster at a join, growing over all nodes, never given twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Incarnation(pub u64);
+
 /// One assignment of one task to one node; the fencing token of everything that node writes.
 ///
 /// Given by [`apply`](crate::task::apply), growing, never given twice, not even after a restart.

@@ -39,7 +39,7 @@ pub use assignment::{Node, plan};
 pub(crate) use command::VALUE_MAX;
 pub use command::{Answer, Command, Effects, Ended, NewTask, Rejection, Started};
 pub use diff::{Change, Changes, diff};
-pub use ident::{AllocationId, Bytes, NodeId, Revision, Sequence, TaskId, Timestamp};
+pub use ident::{AllocationId, Bytes, Incarnation, NodeId, Revision, Sequence, TaskId, Timestamp};
 pub use policy::{Backoff, OnFailure, Policies};
 pub use record::{
     Attempts, Checkpoint, Ending, Failure, FailureKind, Opaque, Outcome, Phase, Record, Tombstone,

@@ -107,7 +107,7 @@ fn batch(number: u64) -> Batch {
         writes.push(write(Kind::Record, number * 4 - 1, bytes(number * 4 - 1)));
     }
     let (last_allocation, last_sequence) = (AllocationId(number * 10), Sequence(number * 4 + 4));
-    Batch { writes, last_allocation, last_sequence }
+    Batch { writes, last_allocation, last_sequence, ..Batch::default() }
 }
 
 /// What must be stored after the first `count` commits.
