@@ -28,6 +28,9 @@ pub enum PoolError {
     /// The wait could only wait for itself: for work that is on the caller's own stack, on a
     /// worker for the end of its own pool, or while every other worker waits too.
     WouldDeadlock,
+    /// The default pool of the process was built before; see
+    /// [`Pool::build_global`](super::Pool::build_global).
+    GlobalExists,
 }
 
 impl fmt::Display for PoolError {
@@ -40,6 +43,7 @@ impl fmt::Display for PoolError {
             Self::Cancelled => f.write_str("the work was cancelled before it started"),
             Self::Taken => f.write_str("the outcome of the work was taken before"),
             Self::WouldDeadlock => f.write_str("the wait could only wait for itself"),
+            Self::GlobalExists => f.write_str("the default pool was built before"),
         }
     }
 }
@@ -48,7 +52,11 @@ impl Error for PoolError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Spawn { source, .. } => Some(source),
-            Self::Config { .. } | Self::Cancelled | Self::Taken | Self::WouldDeadlock => None,
+            Self::Config { .. }
+            | Self::Cancelled
+            | Self::Taken
+            | Self::WouldDeadlock
+            | Self::GlobalExists => None,
         }
     }
 }

@@ -18,15 +18,19 @@
 
 mod blocking;
 mod claim;
+mod completion;
 mod config;
 mod counters;
 mod error;
 mod farewell;
 mod frame;
+mod global;
 mod guest;
 mod injector;
+mod invoke;
 mod join;
 mod latch;
+mod par_for;
 mod registry;
 mod scope;
 mod shutdown;
@@ -42,10 +46,12 @@ mod worker;
 mod tests;
 
 pub(crate) use blocking::Blocking;
+pub use completion::{Completion, Ended};
 pub use config::{PanicHandler, PoolConfig};
 pub use counters::{PoolCounters, WorkerCounters};
 pub use error::PoolError;
 pub(crate) use farewell::Farewell;
+pub use invoke::{JoinContext, Race};
 pub use scope::Scope;
 pub use shutdown::{Report, Shutdown};
 pub use spawn::Handle;

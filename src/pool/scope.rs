@@ -136,6 +136,29 @@ impl<'scope> Scope<'scope, '_> {
         }
         self.registry.post(Work::new(Arc::clone(core)));
     }
+
+    /// On the thread that called [`Pool::scope`]: runs the oldest closure of the scope that nobody
+    /// has started; true if there was one. On other threads it does nothing, because what it ran
+    /// would not be a part of what the caller does.
+    ///
+    /// # Examples
+    /// ```
+    /// use laneway::pool::Pool;
+    ///
+    /// let pool = Pool::new()?;
+    /// pool.scope(|s| {
+    ///     (0..100).for_each(|n| s.spawn(move || assert!(n < 100)));
+    ///     while s.yield_local() {
+    ///         // between two of them, something that only this thread can do
+    ///     }
+    /// });
+    /// # Ok::<(), laneway::pool::PoolError>(())
+    /// ```
+    pub fn yield_local(&self) -> bool {
+        let station = Station::current(self.registry);
+        let is_owner = station.is_some_and(|here| Arc::ptr_eq(&here.parker(), &self.core.owner));
+        is_owner && self.core.run_one()
+    }
 }
 
 impl Core {

@@ -208,6 +208,27 @@ impl Station {
         }
     }
 
+    /// Between two pieces of a long closure: has a frame shown, and a worker that looks for one, if
+    /// somebody could take it.
+    #[inline]
+    pub(super) fn offer(&self) {
+        let sleep = &self.registry().sleep;
+        if self.depth.get() > 0 && (sleep.is_hungry() || sleep.sleeping() > 0) {
+            self.offer_oldest();
+        }
+    }
+
+    #[cold]
+    fn offer_oldest(&self) {
+        let all_shown = self.shown.get() == self.depth.get();
+        if !self.frames.is_empty() || !all_shown {
+            if self.frames.is_empty() {
+                self.show_oldest();
+            }
+            self.registry().sleep.posted();
+        }
+    }
+
     /// Makes the oldest private frame stealable. There is one: the caller's own.
     fn show_oldest(&self) {
         let oldest = self.shown.get();
