@@ -220,13 +220,13 @@ impl Station {
 
     #[cold]
     fn offer_oldest(&self) {
-        let all_shown = self.shown.get() == self.depth.get();
-        if !self.frames.is_empty() || !all_shown {
-            if self.frames.is_empty() {
-                self.show_oldest();
+        if self.frames.is_empty() {
+            if self.shown.get() == self.depth.get() {
+                return; // all stolen
             }
-            self.registry().sleep.posted();
+            self.show_oldest();
         }
+        self.registry().sleep.posted();
     }
 
     /// Makes the oldest private frame stealable. There is one: the caller's own.
