@@ -112,7 +112,7 @@ fn files_below(folder: &str, ending: &str) -> Vec<Source> {
 /// The library's sources without its unit tests.
 fn library() -> Vec<Source> {
     let found: Vec<Source> =
-        files_below("src", ".rs").into_iter().filter(|s| !s.path.ends_with("tests.rs")).collect();
+        files_below("src", ".rs").into_iter().filter(|s| !s.path.contains("tests")).collect();
     assert!(found.len() > 10, "the test looks at nothing");
     found
 }

@@ -206,7 +206,7 @@ pub(super) fn verified() -> redb::Builder {
 }
 
 /// Compares what is there with what was acknowledged.
-fn judge(table: &Table, noted: Option<Mark>) -> Result<(), StoreError> {
+pub(super) fn judge(table: &Table, noted: Option<Mark>) -> Result<(), StoreError> {
     let (last, previous) = table.mark();
     let Some(noted) = noted else { return Ok(()) };
     let reason = if last.revision < noted.revision {

@@ -263,7 +263,9 @@ fn key_of(kind: Kind, sequence: Sequence) -> u64 {
         Kind::Node => UPPER,
         Kind::Settings => UPPER + 1,
     };
-    sequence.0 * 2 + kind
+    let key = sequence.0 * 2 + kind;
+    assert!(key != HEAD_KEY, "the first start has sequence 1");
+    key
 }
 
 fn place_of(key: u64) -> (Kind, Sequence) {

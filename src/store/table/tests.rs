@@ -1,90 +1,18 @@
-//! Every crash point of a short history, on a disk in memory that remembers what was synced.
+//! The table on a disk in memory: what a history leaves, and what is refused.
 //!
-//! The disk records every operation. A crash image is what was synced, plus some of what was not:
-//! a prefix, a prefix whose last write is torn, or any subset (a device may reorder what no sync has
-//! ordered). Whatever is left must open as the last acknowledged commit or as the one under way.
+//! `disk.rs` is the disk, `crash.rs` cuts histories short, `damage.rs` changes what was left.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::sync::Arc;
-
-use parking_lot::Mutex;
-use redb::StorageBackend;
 
 use super::*;
 use crate::store::file::verified;
 use crate::task::TaskId;
 
-/// One operation on the disk.
-#[derive(Clone, Debug)]
-enum Op {
-    Write { at: usize, bytes: Vec<u8> },
-    Resize { to: usize },
-    Sync,
-}
+mod crash;
+mod damage;
+mod disk;
 
-impl Op {
-    fn apply(&self, image: &mut Vec<u8>) {
-        match self {
-            Self::Write { at, bytes } => image[*at..at + bytes.len()].copy_from_slice(bytes),
-            Self::Resize { to } => image.resize(*to, 0),
-            Self::Sync => {}
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Content {
-    image: Vec<u8>,
-    ops: Vec<Op>,
-    /// Operations still to succeed; the one after them fails, and all later ones.
-    budget: Option<usize>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Disk(Arc<Mutex<Content>>);
-
-impl Disk {
-    fn of(image: Vec<u8>) -> Self {
-        Self(Arc::new(Mutex::new(Content { image, ..Content::default() })))
-    }
-
-    fn act(&self, op: Op) -> io::Result<()> {
-        let mut content = self.0.lock();
-        if let Some(budget) = &mut content.budget {
-            *budget = budget.checked_sub(1).ok_or_else(|| io::Error::from_raw_os_error(28))?;
-        }
-        op.apply(&mut content.image);
-        content.ops.push(op);
-        Ok(())
-    }
-}
-
-impl StorageBackend for Disk {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().image.len() as u64)
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let (content, at) = (self.0.lock(), offset as usize);
-        let end = at.checked_add(out.len()).ok_or(io::ErrorKind::InvalidInput)?;
-        let bytes = content.image.get(at..end).ok_or(io::ErrorKind::UnexpectedEof)?;
-        out.copy_from_slice(bytes);
-        Ok(())
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.act(Op::Resize { to: len as usize })
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.act(Op::Sync)
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.act(Op::Write { at: offset as usize, bytes: data.to_vec() })
-    }
-}
+use disk::{Disk, Op};
 
 fn open(disk: Disk) -> Result<Table, StoreError> {
     Table::open(verified().create_with_backend(disk).map_err(engine("open"))?)
@@ -132,37 +60,35 @@ fn expected(count: u64) -> Stored {
     stored
 }
 
-/// The image before a commit, whole and synced, and what the commit did.
-type Recorded = (Vec<u8>, Vec<Op>);
+/// One commit of a history.
+struct Recorded {
+    /// The image before it, whole and synced.
+    before: Vec<u8>,
+    /// What it did to the disk.
+    ops: Vec<Op>,
+    /// The head that it made.
+    mark: Mark,
+}
+
+fn new_table(disk: &Disk) -> Result<Table, StoreError> {
+    Table::create(verified().create_with_backend(disk.clone()).map_err(engine("open"))?)
+}
 
 /// A history of `count` commits, and the disk after them.
 fn history(count: u64) -> (Vec<Recorded>, Disk) {
     let disk = Disk::default();
-    let database = verified().create_with_backend(disk.clone()).expect("a new database");
-    let mut table = Table::create(database).expect("a new table");
+    let mut table = new_table(&disk).expect("a new table");
     let mut commits = Vec::new();
     for number in 0..count {
-        disk.0.lock().ops.clear();
-        let before = disk.0.lock().image.clone();
+        disk.take_ops();
+        let before = disk.image();
         table.commit(&batch(number), Revision(number)).expect("the disk works");
-        commits.push((before, disk.0.lock().ops.clone()));
+        commits.push(Recorded { before, ops: disk.take_ops(), mark: table.mark().0 });
     }
     // The process is killed: whatever closing would write is not written.
-    let killed = Disk::of(disk.0.lock().image.clone());
+    let killed = Disk::of(disk.image());
     drop(table);
     (commits, killed)
-}
-
-#[track_caller]
-fn assert_whole(image: Vec<u8>, acknowledged: u64, crash: &str) {
-    let table = open(Disk::of(image)).unwrap_or_else(|e| panic!("{crash}: does not open: {e}"));
-    let found = table.load().unwrap_or_else(|e| panic!("{crash}: does not load: {e}"));
-    let revision = found.revision.0;
-    assert!(
-        revision == acknowledged || revision == acknowledged + 1,
-        "{crash}: opened at {revision}, acknowledged was {acknowledged}"
-    );
-    assert!(found == expected(revision), "{crash}: half a commit");
 }
 
 #[test]
@@ -170,76 +96,6 @@ fn a_history_is_there_after_a_kill() {
     let (_, disk) = history(6);
     let table = open(disk).expect("opens");
     assert_eq!(table.load().expect("loads"), expected(6));
-}
-
-#[test]
-fn a_commit_cut_anywhere_is_all_there_or_not_at_all() {
-    const STEP: usize = 13; // odd, so that cuts fall on no boundary, and on each of them too
-    let (commits, _) = history(5);
-    let (before, ops) = commits.last().expect("five commits");
-    let mut image = before.clone();
-    for (index, op) in ops.iter().enumerate() {
-        if let Op::Write { at, bytes } = op {
-            for cut in (0..bytes.len()).step_by(STEP) {
-                let mut torn = image.clone();
-                Op::Write { at: *at, bytes: bytes[..cut].to_vec() }.apply(&mut torn);
-                assert_whole(torn, 4, &format!("operation {index} cut at {cut}"));
-            }
-        }
-        op.apply(&mut image);
-        assert_whole(image.clone(), 4, &format!("after operation {index}"));
-    }
-}
-
-#[test]
-fn any_subset_of_what_was_not_synced_leaves_a_whole_commit() {
-    let (commits, _) = history(4);
-    for (number, (before, ops)) in commits.iter().enumerate() {
-        let unsynced: Vec<&Op> = ops.iter().take_while(|op| !matches!(op, Op::Sync)).collect();
-        let writes = unsynced.iter().filter(|op| matches!(op, Op::Write { .. })).count();
-        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-        for round in 0..60 {
-            random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
-            // First each write missing alone, then random subsets.
-            let missing = |write: usize| match round < writes {
-                true => write == round,
-                false => random >> (write % 64) & 1 == 1,
-            };
-            let mut image = before.clone();
-            let mut write = 0;
-            for op in &unsynced {
-                let skip = matches!(op, Op::Write { .. }) && {
-                    write += 1;
-                    missing(write - 1)
-                };
-                if !skip {
-                    op.apply(&mut image);
-                }
-            }
-            assert_whole(image, number as u64, &format!("commit {number}, subset {round}"));
-        }
-    }
-}
-
-#[test]
-fn a_full_disk_fails_the_commit_and_loses_nothing_acknowledged() {
-    for budget in 0.. {
-        let disk = Disk::default();
-        let database = verified().create_with_backend(disk.clone()).expect("a new database");
-        let mut table = Table::create(database).expect("a new table");
-        table.commit(&batch(0), Revision(0)).expect("the disk works");
-        disk.0.lock().budget = Some(budget);
-        let Err(error) = table.commit(&batch(1), Revision(1)) else {
-            assert!(budget > 2, "a commit writes and syncs");
-            return;
-        };
-        assert!(matches!(error, StoreError::Io { .. } | StoreError::Poisoned), "{error:?}");
-        let again = table.commit(&batch(1), Revision(1));
-        assert!(matches!(again, Err(StoreError::Poisoned)), "it takes no more: {again:?}");
-        drop(table);
-        let image = disk.0.lock().image.clone();
-        assert_whole(image, 1, &format!("full after {budget} operations"));
-    }
 }
 
 #[test]
