@@ -123,7 +123,8 @@ impl<'a> JobContext<'a> {
             Whose::Borrowed(job) => job.control().is_cancelled(),
             Whose::Shared(job) => job.control().is_cancelled(),
         };
-        if cancelled {
+        let lane = &*self.lane;
+        if cancelled || self.inner().marks().cancel(lane.group(), lane.key()) {
             return Some(JobError::Cancelled);
         }
         self.inner().is_stopping().then_some(JobError::Shutdown)

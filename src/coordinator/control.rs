@@ -7,7 +7,11 @@
 //!   └──cancel──► CANCELLED ──start──► both                 the canceller ends the job, not the lane
 //! ```
 //!
-//! Invariant: the lane is set before STARTED, so a canceller that finds STARTED can wake it.
+//! A job whose first turn was stopped short by a mark is noted as such: its canceller ends it, and
+//! wakes the lane to go on without it.
+//!
+//! Invariant: the lane is set before STARTED or STOPPED_SHORT, so a canceller that finds one of them
+//! can wake it.
 
 use std::sync::OnceLock;
 
@@ -17,6 +21,8 @@ use crate::sync::{AtomicU32, Ordering};
 
 const STARTED: u32 = 1;
 const CANCELLED: u32 = 2;
+/// The job has had a turn in which it was not to start.
+const STOPPED_SHORT: u32 = 4;
 
 /// How a job stands, as far as a glance from outside can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,6 +145,14 @@ impl Control {
         }
     }
 
+    /// The first turn is not to start the job: true if it stays at the head, false if a canceller
+    /// has ended it, so that the lane goes on.
+    pub(crate) fn stop_short(&self, lane: &LaneRef<Entry>) -> bool {
+        let _ = self.lane.set(lane.clone()); // the same at every turn
+        // AcqRel [job-start]: as in `start`.
+        self.word.fetch_or(STOPPED_SHORT, Ordering::AcqRel) & CANCELLED == 0
+    }
+
     /// Asks the job to stop, from any thread.
     pub(crate) fn cancel(&self) -> Cancel {
         // AcqRel [job-start]: Acquire sees the lane if STARTED is found; Release orders what the
@@ -147,13 +161,10 @@ impl Control {
         if before & CANCELLED != 0 {
             return Cancel::Nothing;
         }
-        if before & STARTED == 0 {
-            return Cancel::EndUnstarted;
-        }
-        if let Some(lane) = self.lane.get() {
+        if let Some(lane) = self.lane.get().filter(|_| before & (STARTED | STOPPED_SHORT) != 0) {
             lane.wake();
         }
-        Cancel::Asked
+        if before & STARTED == 0 { Cancel::EndUnstarted } else { Cancel::Asked }
     }
 
     /// True once somebody asked.

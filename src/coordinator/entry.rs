@@ -3,15 +3,20 @@
 //! A detached plain job (a body that runs once, no options, no handle) lies in the lane itself and
 //! allocates nothing. Every other job is one box, a [`Run`] whose value type is erased here; a
 //! plain job becomes one if it takes tokens.
+//!
+//! A fence is no job: it marks the place in a lane up to which a cancel goes (`marks.rs`).
 
 use super::context::{JobContext, Whose};
 use super::current;
 use super::error::JobError;
+use super::explain::Explanation;
 use super::inline::InlineDetached;
 use super::inner::Inner;
+use super::marks::Pass;
 use super::outcome::{JobOutcome, OutcomeKind};
 use super::run::Run;
-use crate::lane::{Abandon, LaneRef, Next, Step, Turn};
+use super::running::Shown;
+use crate::lane::{Abandon, Key, LaneRef, Next, Step, Turn};
 use crate::pool::unwind;
 use crate::sync::Arc;
 
@@ -20,14 +25,18 @@ pub(crate) trait Steps: Send {
     fn step(&mut self, lane: &LaneRef<Entry>) -> Step;
     fn end(self: Box<Self>);
     fn abandon(self: Box<Self>, why: Abandon);
+    /// Why it waits; asked between steps.
+    fn explain(&self) -> Vec<Explanation>;
 }
 
 /// See the page.
 pub(crate) enum Entry {
     Plain(InlineDetached),
     Full(Box<dyn Steps>),
-    /// A plain job that has run.
-    Ended(OutcomeKind),
+    /// The end of what a cancel of this key concerns.
+    Fence(Key),
+    /// A plain job that has run, or a fence that was passed.
+    Ended(Option<OutcomeKind>),
     /// Only while a step moves a plain job on.
     Moving,
 }
@@ -39,14 +48,19 @@ impl Turn for Entry {
     type Owner = Arc<Inner>;
 
     fn step(&mut self, lane: &LaneRef<Self>) -> Step {
+        let _shown = Shown::new(lane.hash());
         current::within(lane, || self.turn(lane))
     }
 
     fn end(self, inner: &Arc<Inner>) {
         match self {
             Self::Full(run) => run.end(),
-            Self::Ended(outcome) => inner.stats().ended(outcome),
-            Self::Plain(..) | Self::Moving => debug_assert!(false, "ended without a step"),
+            Self::Ended(outcome) => {
+                outcome.into_iter().for_each(|outcome| inner.stats().ended(outcome));
+            }
+            Self::Plain(..) | Self::Fence(..) | Self::Moving => {
+                debug_assert!(false, "ended without a step")
+            }
         }
     }
 
@@ -60,6 +74,7 @@ impl Turn for Entry {
                     Abandon::Shutdown => OutcomeKind::Lost,
                 });
             }
+            Self::Fence(key) => inner.marks().end_cancel(&key),
             Self::Ended(..) | Self::Moving => debug_assert!(false, "abandoned after its end"),
         }
     }
@@ -70,22 +85,55 @@ impl Entry {
         if let Self::Full(run) = self {
             return run.step(lane);
         }
-        if let Self::Plain(body) = std::mem::replace(self, Self::Moving) {
-            let (entry, step) = run_plain(body, lane);
-            *self = entry;
-            return step;
+        let marks = lane.owner().marks();
+        let pass = match self {
+            Self::Plain(_) => marks.pass(lane),
+            _ => Pass::Go,
+        };
+        if pass == Pass::Wait {
+            return Step::Waiting;
         }
-        debug_assert!(false, "an ended job got a turn");
-        Step::Ended(Next::Continue)
+        let (entry, step) = match std::mem::replace(self, Self::Moving) {
+            Self::Plain(body) => match pass {
+                Pass::Go | Pass::Wait => run_plain(body, lane),
+                Pass::Cancel => (drop_plain(body, lane, OutcomeKind::Cancelled), END),
+                Pass::Lose => (drop_plain(body, lane, OutcomeKind::Lost), END),
+            },
+            Self::Fence(key) => {
+                marks.end_cancel(&key);
+                (Self::Ended(None), END)
+            }
+            other => {
+                debug_assert!(false, "an ended job got a turn");
+                (other, END)
+            }
+        };
+        *self = entry;
+        step
     }
+
+    /// Why the first job of a lane waits.
+    pub(crate) fn explain(&self) -> Vec<Explanation> {
+        match self {
+            Self::Full(run) => run.explain(),
+            Self::Plain(..) | Self::Fence(..) | Self::Ended(..) | Self::Moving => Vec::new(),
+        }
+    }
+}
+
+const END: Step = Step::Ended(Next::Continue);
+
+/// Ends a plain job that has not started.
+fn drop_plain(body: InlineDetached, lane: &LaneRef<Entry>, outcome: OutcomeKind) -> Entry {
+    lane.owner().discard(body);
+    Entry::Ended(Some(outcome))
 }
 
 /// Runs a plain job: it ends here, unless it took tokens.
 fn run_plain(body: InlineDetached, lane: &LaneRef<Entry>) -> (Entry, Step) {
     let inner = lane.owner();
     if inner.is_stopping() {
-        inner.discard(body);
-        return (Entry::Ended(OutcomeKind::Lost), Step::Ended(Next::Continue));
+        return (drop_plain(body, lane, OutcomeKind::Lost), END);
     }
     inner.stats().started();
     let mut context = JobContext::borrowed(lane, Whose::Nobody, 1);
@@ -107,5 +155,5 @@ fn run_plain(body: InlineDetached, lane: &LaneRef<Entry>) -> (Entry, Step) {
         Ok(()) => OutcomeKind::Completed,
         Err(error) => JobOutcome::<()>::without_undo(error).kind(),
     };
-    (Entry::Ended(outcome), Step::Ended(Next::Continue))
+    (Entry::Ended(Some(outcome)), END)
 }

@@ -4,8 +4,10 @@
 //! The lanes are not here: the jobs do not need them, and would keep them alive.
 
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use super::doze::Doze;
+use super::marks::Marks;
 use super::stats::Stats;
 use crate::pool::{Farewell, Pool, unwind};
 use crate::sync::{AtomicU32, Ordering};
@@ -30,6 +32,9 @@ pub(crate) struct Inner {
     phase: AtomicU32,
     stats: Stats,
     doze: Doze,
+    marks: Marks,
+    /// The moment that times are counted from.
+    origin: Instant,
     /// Ends the jobs that wait for something outside when the pool ends.
     farewell: OnceLock<Farewell>,
 }
@@ -41,6 +46,8 @@ impl Inner {
             phase: AtomicU32::new(Phase::Open as u32),
             stats: Stats::new(),
             doze: Doze::default(),
+            marks: Marks::new(),
+            origin: pool.clock().now(),
             farewell: OnceLock::new(),
         }
     }
@@ -60,6 +67,15 @@ impl Inner {
 
     pub(crate) fn doze(&self) -> &Doze {
         &self.doze
+    }
+
+    pub(crate) fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    /// The moment that times in words are counted from, in nanoseconds.
+    pub(crate) fn origin(&self) -> Instant {
+        self.origin
     }
 
     /// Drops user data; a panic in it goes to the pool's panic handler.

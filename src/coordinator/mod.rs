@@ -21,13 +21,17 @@ mod door;
 mod doze;
 mod entry;
 mod error;
+mod explain;
 mod handle;
 mod inline;
 mod inner;
 mod job;
+mod keys;
+mod marks;
 mod outcome;
 mod retry;
 mod run;
+mod running;
 mod state;
 mod stats;
 mod token;
@@ -41,8 +45,10 @@ pub use context::{JobContext, UndoContext};
 pub use control::JobStatus;
 pub use delay::Delay;
 pub use error::{DrainError, JobError, SharedError, SubmitError, WaitError};
+pub use explain::Explanation;
 pub use handle::{JobControl, JobHandle, Waited};
 pub use job::{Job, OnDoubleFault, OnFailure, OpenTokens};
+pub use keys::Keys;
 pub use outcome::{JobOutcome, OutcomeKind};
 pub use retry::{Classify, Jitter, RetryPolicy, Verdict};
 pub use stats::CoordinatorCounters;
@@ -51,7 +57,7 @@ pub use token::{Token, TokenEnd};
 pub use crate::lane::{KEY_MAX, Key};
 pub use crate::pool::Shutdown;
 
-use crate::lane::Lanes;
+use crate::lane::{Lanes, Look};
 use crate::pool::Pool;
 use crate::sync::Arc;
 use door::Door;
@@ -174,7 +180,110 @@ impl Coordinator {
     /// Lets a lane go on that a failed job has stopped ([`OnFailure::Hold`],
     /// [`OnDoubleFault::Quarantine`]). Returns at once; no effect on a lane that is not held.
     pub fn release(&self, key: impl Into<Key>) {
-        self.lanes().release(key.into());
+        self.inner().marks().release(&key.into());
+    }
+
+    /// Lets no further job of these keys start; the order is kept. A job that has started goes on,
+    /// its re-tries and its undo included. Holds for every job whose first turn has not begun, also
+    /// for those submitted later. Returns at once; false if exactly this pause was set before, or
+    /// the coordinator is shut down.
+    ///
+    /// Pauses of one key, of a prefix and of everything do not replace each other: a job starts
+    /// when none of them covers its key. Jobs that wait for a resume are
+    /// [`Lost`](JobOutcome::Lost) at a shutdown, and when the last clone of the coordinator is
+    /// dropped.
+    ///
+    /// ```
+    /// use laneway::coordinator::{Explanation, Keys};
+    /// use laneway::{Coordinator, Job, Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let coordinator = Coordinator::new(&Pool::new()?);
+    /// coordinator.pause(Keys::prefix("tenant-7/"));
+    /// let job = coordinator.submit("tenant-7/users", Job::once(|_| Ok("migrated")))?;
+    /// let why = coordinator.explain("tenant-7/users");
+    /// assert!(why.contains(&Explanation::Paused { by: Keys::prefix("tenant-7/") }));
+    /// assert!(coordinator.resume(Keys::prefix("tenant-7/")));
+    /// assert!(job.wait()?.is_completed());
+    /// # Ok(()) }
+    /// ```
+    pub fn pause(&self, keys: impl Into<Keys>) -> bool {
+        let keys = keys.into();
+        let group = match &keys {
+            Keys::One(key) => self.lanes().group(key),
+            Keys::Prefix(_) | Keys::All => 0,
+        };
+        self.inner().marks().pause(keys, group)
+    }
+
+    /// Ends the pause that [`pause`](Self::pause) set with the same keys, and no other; false if it
+    /// was not set. Returns at once.
+    pub fn resume(&self, keys: impl Into<Keys>) -> bool {
+        self.inner().marks().resume(&keys.into())
+    }
+
+    /// Lets one more job of a paused key start, the next one. Steps add up, and end with the pause.
+    /// Returns at once; false, without effect, if the key is not paused.
+    pub fn step(&self, key: impl Into<Key>) -> bool {
+        let key = key.into();
+        let group = self.lanes().group(&key);
+        self.inner().marks().step(&key, group)
+    }
+
+    /// The pauses that are set, in no particular order.
+    pub fn pauses(&self) -> Vec<Keys> {
+        self.inner().marks().pauses()
+    }
+
+    /// Asks every job of these keys to stop that was submitted before the call; later ones are not
+    /// concerned. Returns at once.
+    ///
+    /// Jobs that have not started end as `Cancelled { started: false }`, in their order and also
+    /// behind a pause or a hold, as soon as the one that has started makes way. That one is asked
+    /// as by [`JobHandle::cancel`]. For a prefix, and for all keys, that means the keys that have
+    /// jobs at the moment; walks all lanes.
+    pub fn cancel(&self, keys: impl Into<Keys>) {
+        match keys.into() {
+            Keys::One(key) => self.door.cancel(key),
+            keys => {
+                let door = Arc::downgrade(&self.door);
+                let cancel: Look<Entry> = Arc::new(move |view| {
+                    if let Some(door) = door.upgrade().filter(|_| keys.cover(view.key())) {
+                        door.cancel(view.key().clone());
+                    }
+                });
+                self.lanes().look_at_all(&cancel);
+            }
+        }
+    }
+
+    /// Why the jobs of `key` are where they are; empty if it has none and no mark. Asks the threads,
+    /// the marks and the lane one after another: a glance.
+    ///
+    /// Blocks for a moment where the answer has to come from a worker, and never on a worker; if
+    /// none comes because all of them are inside user code, the list says so
+    /// ([`Explanation::Unseen`]).
+    ///
+    /// ```
+    /// use laneway::coordinator::Explanation;
+    /// use laneway::{Coordinator, Job, Pool};
+    /// use std::sync::mpsc;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let coordinator = Coordinator::new(&Pool::new()?);
+    /// let (give, tokens) = mpsc::channel();
+    /// let job = Job::once(move |ctx| Ok(give.send(ctx.defer())));
+    /// let job = coordinator.submit("router-3", job)?;
+    /// let token = tokens.recv()?;
+    /// while !coordinator.explain("router-3").iter().any(|why| {
+    ///     matches!(why, Explanation::WaitingForTokens { attempt: 1, tokens: 1 })
+    /// }) {
+    ///     std::thread::yield_now(); // the body has not returned yet
+    /// }
+    /// token.succeed();
+    /// assert!(job.wait()?.is_completed());
+    /// # Ok(()) }
+    /// ```
+    pub fn explain(&self, key: impl Into<Key>) -> Vec<Explanation> {
+        self.door.explain(key.into())
     }
 
     /// Blocks until every job submitted before the call has its outcome. Jobs behind a held lane
@@ -236,6 +345,7 @@ impl Coordinator {
         let clock = inner.pool().clock();
         let deadline = clock.after(timeout);
         inner.advance(Phase::Draining);
+        inner.marks().retire();
         self.lanes().retire();
         if how == Shutdown::Cancel {
             inner.advance(Phase::Stopping);

@@ -18,9 +18,11 @@ use super::alarm::Alarm;
 use super::control::{Controlled, JobStatus, Start};
 use super::entry::{Entry, Steps};
 use super::error::JobError;
+use super::explain::Explanation;
 use super::handle::Ticket;
 use super::inner::Phase;
 use super::job::{Body, Job, OpenTokens, Options, Rules};
+use super::marks::Pass;
 use super::outcome::JobOutcome;
 use super::state::{Action, Ending, Event, Part, Stage, State};
 use super::token::{TokenEnd, Tokens};
@@ -95,6 +97,7 @@ impl<T: Send + 'static> Run<T> {
                 Action::BackOff(_) if self.attempt.delay.is_zero() => Event::Turn,
                 Action::BackOff(_) => {
                     let due = self.ticket.inner().pool().clock().after(self.attempt.delay);
+                    self.attempt.due = Some(due);
                     self.attempt.alarm = Some(Alarm::arm(lane, due));
                     return Step::Waiting;
                 }
@@ -114,7 +117,7 @@ impl<T: Send + 'static> Run<T> {
     /// What has happened since the last step; `None` if nothing has.
     fn news(&mut self, lane: &LaneRef<Entry>) -> Option<Event> {
         match self.state {
-            State::Queued => Some(self.first_turn(lane)),
+            State::Queued => self.first_turn(lane),
             State::Active(part, stage) => {
                 let ready = match stage {
                     Stage::Waiting => self.waited(part),
@@ -127,19 +130,29 @@ impl<T: Send + 'static> Run<T> {
         }
     }
 
-    fn first_turn(&mut self, lane: &LaneRef<Entry>) -> Event {
-        match self.ticket.control().start(Some(lane)) {
+    /// The first turn; nothing if a mark keeps the job from starting.
+    fn first_turn(&mut self, lane: &LaneRef<Entry>) -> Option<Event> {
+        let pass = self.ticket.inner().marks().pass(lane);
+        if pass == Pass::Wait && self.ticket.control().stop_short(lane) {
+            return None;
+        }
+        if pass == Pass::Cancel {
+            self.ticket.cancel();
+        }
+        Some(match self.ticket.control().start(Some(lane)) {
             Start::Refused => {
                 // The canceller has published the outcome.
                 self.published = true;
                 Event::Stop
             }
-            Start::Granted if self.ticket.inner().is_stopping() => Event::Lost,
+            Start::Granted if pass == Pass::Lose || self.ticket.inner().is_stopping() => {
+                Event::Lost
+            }
             Start::Granted => {
                 self.ticket.inner().stats().started();
                 Event::Turn
             }
-        }
+        })
     }
 
     /// News of an attempt that waits: its future, or all of its tokens, or the first failure.
@@ -189,7 +202,9 @@ impl<T: Send + 'static> Run<T> {
     }
 
     fn stop_cause(&self) -> Option<JobError> {
-        if self.ticket.control().is_cancelled() {
+        let address = self.ticket.address();
+        let marks = self.ticket.inner().marks();
+        if self.ticket.control().is_cancelled() || marks.cancel(address.group(), address.key()) {
             return Some(JobError::Cancelled);
         }
         self.ticket.inner().is_stopping().then_some(JobError::Shutdown)
@@ -269,5 +284,27 @@ impl<T: Send + 'static> Steps for Run<T> {
         };
         self.publish(outcome);
         discard_run(self);
+    }
+
+    fn explain(&self) -> Vec<Explanation> {
+        let State::Active(part, stage) = self.state else { return Vec::new() };
+        let attempt = match part {
+            Part::Body => self.of_body.attempts,
+            Part::Undo => self.of_undo.attempts,
+        };
+        let stage = match stage {
+            Stage::Waiting | Stage::Failing => Some(match &self.attempt.tokens {
+                Some(tokens) if !self.attempt.has_future() => {
+                    Explanation::WaitingForTokens { attempt, tokens: tokens.open() }
+                }
+                _ => Explanation::Awaiting { attempt },
+            }),
+            Stage::BackingOff => {
+                self.attempt.due.map(|until| Explanation::BackingOff { attempt, until })
+            }
+            Stage::Running => None,
+        };
+        let undo = (part == Part::Undo).then_some(Explanation::RollingBack);
+        undo.into_iter().chain(stage).collect()
     }
 }

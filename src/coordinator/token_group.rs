@@ -138,6 +138,12 @@ impl<E, C> TokenGroup<E, C> {
         self.open.load(Ordering::Acquire) & !CLOSED == 0
     }
 
+    /// How many holds are left; a figure.
+    pub(crate) fn open(&self) -> usize {
+        // Relaxed: nothing is concluded from it.
+        self.open.load(Ordering::Relaxed) & !CLOSED
+    }
+
     /// Nobody waits for the group any more: later finishes answer `Nothing`.
     pub(crate) fn close(&self) {
         // Relaxed: tells finishers to be quiet, and carries nothing else.

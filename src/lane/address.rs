@@ -26,6 +26,16 @@ impl<J: Turn> Address<J> {
         self.key.key()
     }
 
+    /// As [`LaneRef::group`](super::LaneRef::group).
+    pub(crate) fn group(&self) -> u32 {
+        self.key.group()
+    }
+
+    /// The hash of the key, by which the threads of this process tell lanes apart.
+    pub(crate) fn hash(&self) -> u64 {
+        self.key.hash()
+    }
+
     /// What the jobs of these lanes have in common.
     pub(crate) fn owner(&self) -> &J::Owner {
         self.shard.owner()

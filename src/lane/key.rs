@@ -199,6 +199,17 @@ impl Hashed {
     }
 }
 
+impl Hashed {
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Which of 64 groups; not the bits that choose the shard or the map's bucket.
+    pub(crate) fn group(&self) -> u32 {
+        (self.hash >> 48) as u32 & 63
+    }
+}
+
 impl PartialEq for Hashed {
     fn eq(&self, other: &Self) -> bool {
         self.hash == other.hash && self.key == other.key

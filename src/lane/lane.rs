@@ -18,8 +18,10 @@ use std::collections::VecDeque;
 use std::mem;
 
 use super::gate::Gate;
+use super::key::Hashed;
 use super::message::Stop;
 use super::turn::{Abandon, Turn};
+use super::view::LaneView;
 use super::visit::{LaneVisit, QUEUE_KEPT};
 
 /// Lower than every serial.
@@ -244,6 +246,15 @@ impl<J: Turn> Lane<J> {
         if self.head < self.next {
             self.marks.push((self.next - 1, gate.clone()));
         }
+    }
+
+    /// The lane as it stands.
+    pub(super) fn view<'a>(&'a self, key: &'a Hashed) -> LaneView<'a, J> {
+        let head = match &self.place {
+            Place::Home { visit, .. } => visit.jobs.front(),
+            Place::Out(_) => None,
+        };
+        LaneView { key, jobs: self.next - self.head, head }
     }
 
     /// The lanes were closed.

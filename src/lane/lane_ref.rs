@@ -21,6 +21,17 @@ impl<J: Turn> LaneRef<J> {
         self.key.key()
     }
 
+    /// The hash of the key, by which the threads of this process tell lanes apart: it depends on a
+    /// seed that each set of lanes draws.
+    pub(crate) fn hash(&self) -> u64 {
+        self.key.hash()
+    }
+
+    /// Which of 64 groups the key belongs to: the same for equal keys of one set of lanes.
+    pub(crate) fn group(&self) -> u32 {
+        self.key.group()
+    }
+
     /// What the jobs of these lanes have in common.
     pub(crate) fn owner(&self) -> &J::Owner {
         self.shard.owner()

@@ -3,6 +3,7 @@
 use super::gate::Gate;
 use super::key::Hashed;
 use super::turn::Turn;
+use super::view::Look;
 use super::visit::LaneVisit;
 
 /// One slot of the inbox. The order of messages is the order in which the shard learns of things.
@@ -21,6 +22,10 @@ pub(super) enum Message<J: Turn> {
     Release(Hashed),
     /// The gate is dropped when every job before this message, of the key or of all, has ended.
     Barrier(Option<Hashed>, Gate),
+    /// Whoever is at the head of the lane of this key is to get a turn.
+    WakeHead(Hashed),
+    /// Shows the lane of this key, or every lane.
+    Look(Option<Hashed>, Look<J>),
     /// Every job that waits gets a turn.
     WakeAll,
     /// There are no releases any more: what is held is abandoned.

@@ -21,6 +21,7 @@ use super::lane_ref::LaneRef;
 use super::message::{Message, Stop};
 use super::shard::Shard;
 use super::turn::{Abandon, Turn};
+use super::view::Look;
 use super::visit::LaneVisit;
 use crate::sync::Arc;
 
@@ -88,6 +89,8 @@ impl<J: Turn> Roster<J> {
             Message::Hold(key) => self.change(&key, Lane::hold),
             Message::Cut(key) => self.find(&key, Lane::cut),
             Message::Barrier(key, gate) => self.barrier(key, gate),
+            Message::WakeHead(key) => self.change(&key, Lane::wake_any),
+            Message::Look(key, look) => self.look(key, &look),
             Message::WakeAll => self.change_all(Lane::wake_any),
             Message::Retire => {
                 self.retired = true;
@@ -237,6 +240,17 @@ impl<J: Turn> Roster<J> {
             None => self.lanes.values_mut().for_each(|lane| lane.mark(&gate)),
         }
         self.passed.push(gate);
+    }
+
+    fn look(&self, key: Option<Hashed>, look: &Look<J>) {
+        match key {
+            Some(key) => {
+                if let Some(lane) = self.lanes.get(&key) {
+                    look(&lane.view(&key));
+                }
+            }
+            None => self.lanes.iter().for_each(|(key, lane)| look(&lane.view(key))),
+        }
     }
 
     /// Something is noted in a lane that may not exist any more.

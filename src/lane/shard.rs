@@ -80,6 +80,18 @@ impl<J: Turn> Shard<J> {
         }
     }
 
+    /// As [`send`](Self::send), for messages that somebody waits for: a shard that is idle is
+    /// visited here and now, so that the answer does not need a free worker. Runs no jobs.
+    pub(super) fn ask(this: &Arc<Self>, message: Message<J>) {
+        match this.inbox.push(message) {
+            Pushed::Schedule => {
+                ShardVisit(this.clone())
+                    .go(MESSAGES_MAX, |pool, visit| pool.post(Work::new(visit)));
+            }
+            Pushed::Queued => {}
+        }
+    }
+
     /// Abandons what waits and what comes. A running step is not interrupted.
     pub(crate) fn close(this: &Arc<Self>) {
         this.mark_closed();

@@ -5,6 +5,7 @@
 
 mod asynchronous;
 mod chaos;
+mod control;
 mod counters;
 mod failure;
 mod handles;

@@ -14,6 +14,7 @@ use crate::coordinator::entry::Entry;
 use crate::coordinator::error::JobError;
 use crate::coordinator::job::{Body, BodyFuture, OpenTokens, Rules, Undo};
 use crate::coordinator::retry::{Again, Spent, Verdict};
+use crate::coordinator::running;
 use crate::coordinator::state::{Event, Part, State};
 use crate::coordinator::token::{TokenEnd, Tokens};
 use crate::coordinator::token_group::Finished;
@@ -41,6 +42,8 @@ pub(super) struct Attempt<T> {
     pub(super) expires: Option<Instant>,
     /// How long to back off after it.
     pub(super) delay: Duration,
+    /// When the backoff is over.
+    pub(super) due: Option<Instant>,
 }
 
 impl<T> Attempt<T> {
@@ -51,7 +54,13 @@ impl<T> Attempt<T> {
         error: None,
         expires: None,
         delay: Duration::ZERO,
+        due: None,
     };
+
+    /// True while an async body has not returned.
+    pub(super) fn has_future(&self) -> bool {
+        self.future.is_some()
+    }
 }
 
 /// What one part has used so far.
@@ -72,10 +81,12 @@ impl<T: Send + 'static> Run<T> {
     pub(super) fn start_attempt(&mut self, part: Part, lane: &LaneRef<Entry>) -> Event {
         let clock = self.ticket.inner().pool().clock();
         let expires = self.rules().attempt_timeout.map(|timeout| clock.after(timeout));
+        let (now, origin) = (clock.now(), self.ticket.inner().origin());
         self.attempt = Attempt { expires, ..Attempt::NONE };
         match part {
             Part::Body => {
                 self.of_body.attempts += 1;
+                running::begun(self.of_body.attempts, false, origin, now);
                 self.ends.clear();
                 self.show();
                 match self.run_body(lane) {
@@ -85,6 +96,7 @@ impl<T: Send + 'static> Run<T> {
             }
             Part::Undo => {
                 self.of_undo.attempts += 1;
+                running::begun(self.of_undo.attempts, true, origin, now);
                 let result = self.run_undo(lane);
                 self.returned_unit(part, result)
             }

@@ -3,21 +3,28 @@
 use super::Run;
 use crate::coordinator::control::{Controlled, Start};
 use crate::coordinator::job::{Body, OnDoubleFault, OnFailure};
+use crate::coordinator::marks::Hold;
 use crate::coordinator::outcome::JobOutcome;
 use crate::coordinator::state::{Ending, State};
 use crate::lane::Next;
 
 impl<T: Send + 'static> Run<T> {
-    /// What the lane does next.
+    /// What the lane does next. A hold is a mark: the job behind asks for it at its first turn, so it
+    /// is there before anybody hears of the outcome.
     pub(super) fn next(&self, ending: Ending) -> Next {
+        let hold = |how| {
+            let address = self.ticket.address();
+            self.ticket.inner().marks().hold(address.key(), address.group(), how);
+            Next::Continue
+        };
         let quarantine = self.rules().on_double_fault == OnDoubleFault::Quarantine;
         match ending {
             Ending::Completed | Ending::NotStarted | Ending::Lost => Next::Continue,
-            Ending::DoubleFault if quarantine => Next::Hold,
+            Ending::DoubleFault if quarantine => hold(Hold::Quarantine),
             Ending::DoubleFault | Ending::RolledBack | Ending::Unsuccessful => {
                 match self.rules().on_failure {
                     OnFailure::Continue => Next::Continue,
-                    OnFailure::Hold => Next::Hold,
+                    OnFailure::Hold => hold(Hold::Failure),
                     OnFailure::FailRest => Next::FailRest,
                 }
             }
