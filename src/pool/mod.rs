@@ -23,6 +23,7 @@ mod config;
 mod counters;
 mod error;
 mod farewell;
+pub mod forkjoin;
 mod frame;
 mod global;
 mod guest;
