@@ -4,14 +4,14 @@
 //! index, no revision and no sharing. What it cannot tell (allocation ids, restored indexes, answers
 //! of rejected commands) is checked as an invariant after every step.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use laneway::task::{
-    AllocationId, Answer, Backoff, Command, Failure, FailureKind, Limits, NewTask, Node, NodeId,
-    OnFailure, Outcome, Phase, Policies, Rejection, State, TaskId, Timestamp, apply, apply_to,
-    diff, plan,
+    AllocationId, Answer, Backoff, Capacity, Command, Failure, FailureKind, Incarnation,
+    LeastLoaded, Limits, Member, NewTask, NodeId, OnFailure, Outcome, Phase, Policies, Rejection,
+    State, TaskId, Timestamp, apply, apply_to, broken, broken_by_step, diff, plan,
 };
 use proptest::prelude::*;
 
@@ -21,19 +21,58 @@ const LIMITS: Limits =
 /// A step of a history. Ids, lanes and allocations are drawn from few, so that they meet.
 #[derive(Clone, Debug)]
 enum Move {
-    Start { id: u8, lane: Option<u8>, params: u8, policy: u8 },
-    Assign { id: u8 },
-    AssignPlanned { room: usize },
-    Unassign { id: u8, stale: bool },
-    Update { id: u8, stale: bool, value: u8 },
-    Complete { id: u8, stale: bool },
-    Fail { id: u8, stale: bool, start: bool },
-    Remove { id: u8 },
-    Cancel { id: u8, grace: u64 },
-    Resume { id: u8 },
+    Start {
+        id: u8,
+        lane: Option<u8>,
+        params: u8,
+        policy: u8,
+    },
+    Assign {
+        id: u8,
+    },
+    AssignPlanned {
+        room: usize,
+    },
+    Unassign {
+        id: u8,
+        stale: bool,
+    },
+    Update {
+        id: u8,
+        stale: bool,
+        value: u8,
+    },
+    Complete {
+        id: u8,
+        stale: bool,
+    },
+    Fail {
+        id: u8,
+        stale: bool,
+        start: bool,
+    },
+    Remove {
+        id: u8,
+    },
+    Cancel {
+        id: u8,
+        grace: u64,
+    },
+    Resume {
+        id: u8,
+    },
     Recover,
+    /// A new life of the node begins, or the old one ends.
+    Rejoin {
+        left: bool,
+    },
+    Drain {
+        grace: u64,
+    },
     Tick,
-    Pass { millis: u64 },
+    Pass {
+        millis: u64,
+    },
 }
 
 fn moves() -> impl Strategy<Value = Move> {
@@ -54,6 +93,8 @@ fn moves() -> impl Strategy<Value = Move> {
         2 => (id.clone(), 0..200u64).prop_map(|(id, grace)| Move::Cancel { id, grace }),
         1 => id.prop_map(|id| Move::Resume { id }),
         1 => Just(Move::Recover),
+        1 => any::<bool>().prop_map(|left| Move::Rejoin { left }),
+        1 => (0..200u64).prop_map(|grace| Move::Drain { grace }),
         3 => Just(Move::Tick),
         3 => (1..300u64).prop_map(|millis| Move::Pass { millis }),
     ]
@@ -67,7 +108,7 @@ fn policies(index: u8) -> Policies {
         2 => (OnFailure::Remove, true, None),
         _ => (OnFailure::Reassign { attempts: 3, backoff }, false, None),
     };
-    Policies { on_failure, remove_on_completion, ended_ttl }
+    Policies { on_failure, remove_on_completion, ended_ttl, ..Policies::default() }
 }
 
 fn task(id: u8, lane: Option<u8>, params: u8, policy: u8) -> NewTask {
@@ -114,6 +155,8 @@ struct Reference {
     /// Every task that ever was, oldest first.
     tasks: Vec<Simple>,
     now: u64,
+    /// When the node, if it drains, gives up what it still has.
+    drained_at: Option<u64>,
 }
 
 /// What a command may be refused with, without its details.
@@ -123,6 +166,8 @@ enum Refusal {
     NotFound,
     Fenced,
     WrongPhase,
+    Unfit,
+    NodeGone,
 }
 
 impl Reference {
@@ -301,6 +346,9 @@ impl Reference {
 
     fn tick(&mut self) {
         let now = self.now;
+        if self.drained_at.is_some_and(|at| at <= now) {
+            self.recover();
+        }
         for task in &mut self.tasks {
             match task.stage {
                 Stage::Waiting { until: Some(until) } if until <= now => {
@@ -329,12 +377,13 @@ struct Pair {
     state: State,
     reference: Reference,
     given: BTreeSet<AllocationId>,
+    incarnation: Incarnation,
 }
 
 impl Pair {
     fn new() -> Self {
         let (state, reference) = (State::new(LIMITS), Reference::default());
-        Self { state, reference, given: BTreeSet::new() }
+        Self { state, reference, given: BTreeSet::new(), incarnation: Incarnation(1) }
     }
 
     fn step(&mut self, step: &Move) {
@@ -397,7 +446,35 @@ impl Pair {
                 self.reference.recover();
                 let floor = AllocationId(self.state.last_allocation().0 + 10);
                 self.same(Command::Recover { floor }, Ok(()));
+                self.reference.drained_at = None;
                 assert_eq!(self.state.last_allocation(), floor, "the counter was raised");
+            }
+            Move::Rejoin { left } => {
+                let known = self.state.member("here").is_some();
+                if *left {
+                    let node = NodeId::from("here");
+                    let incarnation = self.incarnation;
+                    self.same(Command::NodeLeft { node, incarnation }, Ok(()));
+                } else {
+                    self.incarnation.0 += 1;
+                    self.join(100);
+                }
+                if known {
+                    self.reference.recover();
+                    self.reference.drained_at = None;
+                }
+            }
+            Move::Drain { grace } => {
+                let known = self.state.member("here").is_some();
+                let expected = if known { Ok(()) } else { Err(Refusal::NodeGone) };
+                let node = NodeId::from("here");
+                let command = Command::Drain { node, grace: Some(Duration::from_millis(*grace)) };
+                self.same(command, expected);
+                if known {
+                    let at = self.reference.now + grace;
+                    let earlier = self.reference.drained_at;
+                    self.reference.drained_at = Some(earlier.map_or(at, |it| it.min(at)));
+                }
             }
             Move::Tick => {
                 self.reference.tick();
@@ -413,9 +490,28 @@ impl Pair {
         if stale { AllocationId(current.0 + 1_000_000) } else { current }
     }
 
+    /// The node lives and has this much room.
+    fn join(&mut self, room: usize) {
+        let capacity = Capacity { room: room as u32, weight: 1 };
+        let member = Member::new("here", self.incarnation).offer("run", capacity);
+        self.same(Command::NodeJoined { member: Arc::new(member) }, Ok(()));
+    }
+
     fn assign(&mut self, id: u8) {
+        self.join(100);
+        self.assign_one(id);
+    }
+
+    fn assign_one(&mut self, id: u8) {
         let next = AllocationId(self.state.last_allocation().0 + 1);
-        let expected = self.reference.assign(id, next);
+        let draining = self.state.member("here").is_some_and(|it| it.draining.is_some());
+        let mut expected = self.reference.alive(id).map(|task| task.clone()).and_then(|task| {
+            if self.reference.ready(&task) { Ok(()) } else { Err(Refusal::WrongPhase) }
+        });
+        if expected.is_ok() && draining {
+            expected = Err(Refusal::Unfit);
+        }
+        let expected = expected.and_then(|()| self.reference.assign(id, next));
         if expected.is_ok() {
             assert!(self.given.insert(next), "{next:?} was given before");
         }
@@ -424,9 +520,9 @@ impl Pair {
     }
 
     fn assign_planned(&mut self, room: usize) {
-        let executors = BTreeMap::from([(Arc::from("run"), room)]);
-        let node = Node { id: NodeId::from("here"), executors };
-        let planned: Vec<u8> = plan(&self.state, &node, 100)
+        self.join(room);
+        let draining = self.reference.drained_at.is_some();
+        let planned: Vec<u8> = plan(&self.state, 100, &mut LeastLoaded::default())
             .into_iter()
             .map(|command| match command {
                 Command::Assign { id, .. } => id.as_str()[1..].parse().expect("an id"),
@@ -436,6 +532,7 @@ impl Pair {
         let reference = &self.reference;
         let running = |t: &&Simple| matches!(t.stage, Stage::Running { .. });
         let free = room.saturating_sub(reference.tasks.iter().filter(running).count());
+        let free = if draining { 0 } else { free };
         let ready = reference.tasks.iter().filter(|task| reference.ready(task));
         let expected: Vec<u8> = ready
             .take(free)
@@ -443,7 +540,7 @@ impl Pair {
             .collect();
         assert_eq!(planned, expected, "planned: the first that are ready, as many as fit");
         for id in planned {
-            self.assign(id);
+            self.assign_one(id);
         }
     }
 
@@ -456,6 +553,7 @@ impl Pair {
             Ok((next, effects)) => {
                 let changes = diff(&self.state, &next);
                 assert_eq!(changes.is_empty(), next == self.state, "a diff sees every change");
+                assert_eq!(broken_by_step(&self.state, &next), [], "by this step");
                 self.state = next;
                 Ok(effects.answer)
             }
@@ -463,13 +561,14 @@ impl Pair {
             Err(Rejection::NotFound { .. }) => Err(Refusal::NotFound),
             Err(Rejection::Fenced { .. }) => Err(Refusal::Fenced),
             Err(Rejection::WrongPhase { .. }) => Err(Refusal::WrongPhase),
+            Err(Rejection::Unfit { .. }) => Err(Refusal::Unfit),
+            Err(Rejection::NodeGone { .. }) => Err(Refusal::NodeGone),
             Err(other) => panic!("not expected here: {other:?}"),
         }
     }
 
     fn check(&self) {
-        let rebuilt = State::restore(self.state.save(), LIMITS);
-        assert!(rebuilt == self.state, "the indexes follow from the records");
+        assert_eq!(broken(&self.state), []);
         let living: Vec<&Simple> = (self.reference.tasks.iter())
             .filter(|task| !matches!(task.stage, Stage::Gone { .. }))
             .collect();

@@ -29,7 +29,8 @@ use crate::pool::Pool;
 use crate::store::{self, Store, StoreError};
 use crate::sync::Arc;
 use crate::task::{
-    self, AllocationId, Answer, Changes, Command, Ended, Phase, Rejection, State, TaskId, Timestamp,
+    self, AllocationId, Answer, Changes, Command, Ended, LeastLoaded, Phase, Rejection, State,
+    TaskId, Timestamp,
 };
 
 /// How often a commit that lost against another writer is tried again.
@@ -223,13 +224,30 @@ impl Committer {
                     return Ok((changes, folded));
                 }
                 Err(StoreError::Conflict { .. }) => {
-                    base = Arc::new(load(&mut *self.store, &self.config)?);
+                    base = self.catch_up(base)?;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
         let found = base.revision();
         Err(StoreError::Conflict { expected: self.state.revision(), found }.into())
+    }
+
+    /// `base` with what others have committed since.
+    fn catch_up(&mut self, base: Arc<State>) -> Result<Arc<State>, StoreError> {
+        match self.store.changes(base.revision()) {
+            Ok(commits) => {
+                let mut state = State::clone(&base);
+                for commit in &commits {
+                    state = store::patched(state, commit)?;
+                }
+                Ok(Arc::new(state))
+            }
+            Err(StoreError::Compacted { .. }) => {
+                Ok(Arc::new(load(&mut *self.store, &self.config)?))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// What the batch makes of `base`: the commands in order, what is due, then assignments.
@@ -247,8 +265,14 @@ impl Committer {
             debug_assert!(ticked.is_ok(), "a tick is never refused");
         }
         let mut replan = false;
+        let member = self.node.member();
+        let known = state.member(member.id.as_str());
+        if !known.is_some_and(|known| known.executors == member.executors) {
+            let joined = apply(&mut state, Command::NodeJoined { member: Arc::new(member) });
+            debug_assert!(joined.is_ok(), "a node offers what it can");
+        }
         if self.config.assignment == Assignment::All {
-            let planned = task::plan(&state, &self.node.offer(), self.config.batch_max);
+            let planned = task::plan(&state, self.config.batch_max, &mut LeastLoaded::default());
             replan = planned.len() == self.config.batch_max;
             for command in planned {
                 let assigned = apply(&mut state, command);

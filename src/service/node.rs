@@ -17,7 +17,9 @@ use super::executor::Registration;
 use crate::coordinator::{Coordinator, Job, Key};
 use crate::pool::Pool;
 use crate::sync::Arc;
-use crate::task::{self, AllocationId, Change, NodeId, Phase, Record, TaskId};
+use crate::task::{
+    AllocationId, Capacity, Change, Incarnation, Member, NodeId, Phase, Record, TaskId,
+};
 
 pub(super) struct Node {
     id: NodeId,
@@ -56,11 +58,14 @@ impl Node {
         }
     }
 
-    /// What this node offers, as the planner of assignments wants it.
-    pub(super) fn offer(&self) -> task::Node {
-        let executors: BTreeMap<_, _> =
-            self.executors.iter().map(|(name, it)| (name.clone(), it.room)).collect();
-        task::Node { id: self.id.clone(), executors }
+    /// What this node offers, as the state is to know it.
+    pub(super) fn member(&self) -> Member {
+        let capacity = |room: usize| {
+            let room = u32::try_from(room).unwrap_or(u32::MAX);
+            Capacity { room, ..Capacity::default() }
+        };
+        let offered = self.executors.iter().map(|(name, it)| (name.clone(), capacity(it.room)));
+        Member { executors: offered.collect(), ..Member::new(&self.id, Incarnation(1)) }
     }
 
     /// Takes an executor in; false if the name is taken.

@@ -12,15 +12,19 @@
 
 use std::sync::Arc;
 
-use super::{Attempt, Batch, Entry, Kind, StoreError, Stored, Write};
+use super::{Attempt, Batch, Commit, Entry, Kind, StoreError, Stored, Write};
 use crate::task::{
-    AllocationId, Attempts, Bytes, Changes, Checkpoint, Ending, Failure, FailureKind, NodeId,
-    Opaque, Outcome, Phase, Policies, Record, Revision, Saved, Sequence, State, TaskId, Timestamp,
-    Tombstone,
+    AllocationId, Attempts, Bytes, Capacity, Changes, Checkpoint, Enable, Ending, Failure,
+    FailureKind, History, Incarnation, Member, NodeId, Opaque, Outcome, Patch, Phase, Placement,
+    Policies, Record, Revision, Run, RunEnd, RunOutcome, Saved, Sequence, Settings, State, TaskId,
+    Timestamp, Tombstone,
 };
 
 /// The version that is written.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// The first version: records without placement and history. Nodes and settings had none.
+const FIRST: u8 = 1;
 
 /// The batch that brings a store to `after`, given what changed.
 pub(crate) fn encode(changes: &Changes, after: &State) -> Batch {
@@ -38,6 +42,20 @@ pub(crate) fn encode(changes: &Changes, after: &State) -> Batch {
         replace(&mut writes, Kind::Tombstone, old, new, || {
             change.after.as_ref().map(|tombstone| encode_tombstone(tombstone))
         });
+    }
+    for change in &changes.members {
+        let place = |member: &Arc<Member>| (member.sequence, TaskId::from(member.id.as_str()));
+        let (old, new) = (change.before.as_ref().map(place), change.after.as_ref().map(place));
+        let (old, new) =
+            (old.as_ref().map(|it| (it.0, &it.1)), new.as_ref().map(|it| (it.0, &it.1)));
+        replace(&mut writes, Kind::Node, old, new, || {
+            change.after.as_ref().map(|member| encode_member(member))
+        });
+    }
+    if changes.settings {
+        let value = Some(encode_settings(after.settings()));
+        let (kind, sequence) = (Kind::Settings, Sequence(0));
+        writes.push(Write { kind, sequence, id: TaskId::from(""), value });
     }
     let (last_allocation, last_sequence) = (after.last_allocation(), after.last_sequence());
     Batch { attempt: Attempt::default(), writes, last_allocation, last_sequence }
@@ -77,31 +95,174 @@ pub(crate) fn decode(stored: Stored) -> Result<Saved, StoreError> {
     Ok(saved)
 }
 
+/// `base` with one more commit of the store that it came from.
+pub(crate) fn patched(base: State, commit: &Commit) -> Result<State, StoreError> {
+    let batch = &commit.batch;
+    let mut patches = Vec::with_capacity(batch.writes.len());
+    for write in &batch.writes {
+        let patch = match &write.value {
+            Some(value) => decode_value(write.kind, write.sequence, value),
+            None => Ok(removal(write)),
+        };
+        let patch = patch.map_err(|Malformed(what)| StoreError::Damaged {
+            place: format!("{:?} {} of commit {}", write.kind, write.sequence.0, commit.revision.0),
+            reason: format!("{what} cannot be decoded"),
+        })?;
+        patches.extend(patch);
+    }
+    let counters = (batch.last_allocation, batch.last_sequence);
+    Ok(base.patched(commit.revision, counters, patches))
+}
+
+fn removal(write: &Write) -> Option<Patch> {
+    let (id, sequence) = (write.id.clone(), write.sequence);
+    match write.kind {
+        Kind::Record => Some(Patch::NoRecord(id, sequence)),
+        Kind::Tombstone => Some(Patch::NoTombstone(id, sequence)),
+        Kind::Node => Some(Patch::NoMember(id, sequence)),
+        Kind::Settings => Some(Patch::Settings(Settings::default())),
+    }
+}
+
 fn decode_entry(entry: &Entry, saved: &mut Saved) -> Result<(), Malformed> {
-    let mut from = Reader(&entry.value);
+    match decode_value(entry.kind, entry.sequence, &entry.value)? {
+        Some(Patch::Record(record)) => saved.records.push(record),
+        Some(Patch::Opaque(opaque)) => saved.opaque.push(opaque),
+        Some(Patch::Tombstone(tombstone)) => saved.tombstones.push(tombstone),
+        Some(Patch::Member(member)) => saved.members.push(member),
+        Some(Patch::Settings(settings)) => saved.settings = settings,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// One entry; `None` if only a newer version can read it and this one needs not know of it.
+fn decode_value(kind: Kind, sequence: Sequence, value: &[u8]) -> Result<Option<Patch>, Malformed> {
+    let mut from = Reader(value);
     let version = from.byte("version")?;
     let id = TaskId::from(from.text("id")?);
-    match (entry.kind, version) {
-        (Kind::Record, VERSION) => {
-            let record = decode_record(&mut from, id, entry.sequence)?;
-            saved.records.push(Arc::new(record));
+    let patch = match (kind, version) {
+        (Kind::Record, FIRST | VERSION) => {
+            Patch::Record(Arc::new(decode_record(&mut from, id, sequence, version)?))
         }
-        (Kind::Tombstone, VERSION) => {
-            let tombstone = decode_tombstone(&mut from, id, entry.sequence)?;
-            saved.tombstones.push(Arc::new(tombstone));
+        (Kind::Tombstone, FIRST | VERSION) => {
+            Patch::Tombstone(Arc::new(decode_tombstone(&mut from, id, sequence)?))
         }
+        (Kind::Node, VERSION) => Patch::Member(Arc::new(decode_member(&mut from, &id, sequence)?)),
+        (Kind::Settings, VERSION) => Patch::Settings(decode_settings(&mut from)?),
         (Kind::Record, newer) if newer > VERSION => {
-            let bytes = Bytes::from(entry.value.as_slice());
-            saved.opaque.push(Arc::new(Opaque { id, sequence: entry.sequence, bytes }));
-            return Ok(());
+            let bytes = Bytes::from(value);
+            return Ok(Some(Patch::Opaque(Arc::new(Opaque { id, sequence, bytes }))));
         }
-        // Written by a newer version, which a later commit may make readable again.
-        (Kind::Node | Kind::Settings, newer) if newer > VERSION => return Ok(()),
-        // Forgetting a tombstone early costs an answer to a late request, nothing else.
-        (Kind::Tombstone, newer) if newer > VERSION => return Ok(()),
+        // Forgetting a tombstone early costs an answer to a late request; an unknown node gets no
+        // tasks from here; settings that are not understood are left to those who do.
+        (Kind::Tombstone | Kind::Node | Kind::Settings, newer) if newer > VERSION => {
+            return Ok(None);
+        }
         _ => return Err(Malformed("version")),
-    }
-    from.end()
+    };
+    from.end()?;
+    Ok(Some(patch))
+}
+
+fn encode_member(member: &Member) -> Vec<u8> {
+    let mut to = Writer::new(&TaskId::from(member.id.as_str()));
+    to.u64(member.incarnation.0);
+    to.list(&member.executors, |to, (name, capacity)| {
+        to.text(name);
+        to.u32(capacity.room);
+        to.u32(capacity.weight);
+    });
+    to.list(&member.labels, |to, (name, value)| {
+        to.text(name);
+        to.text(value);
+    });
+    to.option(member.draining.as_ref(), |to, by| to.u64(by.0));
+    to.0
+}
+
+fn decode_member(
+    from: &mut Reader<'_>,
+    id: &TaskId,
+    sequence: Sequence,
+) -> Result<Member, Malformed> {
+    Ok(Member {
+        id: NodeId::from(id.as_str()),
+        incarnation: Incarnation(from.u64("incarnation")?),
+        sequence,
+        executors: from.list("executors", |from| {
+            let name = from.text("executor")?.into();
+            let (room, weight) = (from.u32("room")?, from.u32("weight")?);
+            Ok((name, Capacity { room, weight }))
+        })?,
+        labels: from.list("labels", decode_label)?,
+        draining: from.option("draining", |from| Ok(Timestamp(from.u64("time")?)))?,
+    })
+}
+
+fn decode_label(from: &mut Reader<'_>) -> Result<(Arc<str>, Arc<str>), Malformed> {
+    Ok((from.text("label")?.into(), from.text("label")?.into()))
+}
+
+fn encode_settings(settings: Settings) -> Vec<u8> {
+    let mut to = Writer::new(&TaskId::from(""));
+    to.byte(match settings.assignment {
+        Enable::All => 0,
+        Enable::None => 1,
+    });
+    to.0
+}
+
+fn decode_settings(from: &mut Reader<'_>) -> Result<Settings, Malformed> {
+    let assignment = match from.byte("assignment")? {
+        0 => Enable::All,
+        1 => Enable::None,
+        _ => return Err(Malformed("assignment")),
+    };
+    Ok(Settings { assignment })
+}
+
+fn encode_history(to: &mut Writer, history: &History) {
+    to.list(history.runs(), |to, run| {
+        to.u64(run.allocation.0);
+        to.text(run.node.as_str());
+        to.u64(run.since.0);
+        to.option(run.end.as_ref(), |to, end| {
+            to.u64(end.at.0);
+            to.byte(match end.how {
+                RunOutcome::Completed => 0,
+                RunOutcome::Failed(FailureKind::Start) => 1,
+                RunOutcome::Failed(FailureKind::Run) => 2,
+                RunOutcome::HandedBack => 3,
+                RunOutcome::NodeLost => 4,
+                RunOutcome::Cancelled => 5,
+            });
+            to.option(end.error.as_ref(), |to, error| to.text(error));
+        });
+    });
+}
+
+fn decode_run(from: &mut Reader<'_>) -> Result<Run, Malformed> {
+    Ok(Run {
+        allocation: AllocationId(from.u64("allocation")?),
+        node: NodeId::from(from.text("node")?),
+        since: Timestamp(from.u64("time")?),
+        end: from.option("end of a run", |from| {
+            Ok(RunEnd {
+                at: Timestamp(from.u64("time")?),
+                how: match from.byte("end of a run")? {
+                    0 => RunOutcome::Completed,
+                    1 => RunOutcome::Failed(FailureKind::Start),
+                    2 => RunOutcome::Failed(FailureKind::Run),
+                    3 => RunOutcome::HandedBack,
+                    4 => RunOutcome::NodeLost,
+                    5 => RunOutcome::Cancelled,
+                    _ => return Err(Malformed("end of a run")),
+                },
+                error: from.option("error", |from| Ok(from.text("error")?.into()))?,
+            })
+        })?,
+    })
 }
 
 fn encode_record(record: &Record) -> Vec<u8> {
@@ -129,10 +290,37 @@ fn encode_record(record: &Record) -> Vec<u8> {
     });
     to.u64(record.created.0);
     to.u64(record.updated.0);
+    let Placement { requires, prefers } = &record.policies.placement;
+    for labels in [requires, prefers] {
+        to.list(labels, |to, (name, value)| {
+            to.text(name);
+            to.text(value);
+        });
+    }
+    encode_history(&mut to, &record.history);
     to.0
 }
 
 fn decode_record(
+    from: &mut Reader<'_>,
+    id: TaskId,
+    sequence: Sequence,
+    version: u8,
+) -> Result<Record, Malformed> {
+    let mut record = decode_first(from, id, sequence)?;
+    if version > FIRST {
+        let requires = from.list("labels", decode_label)?;
+        let prefers = from.list("labels", decode_label)?;
+        let policies = Policies::clone(&record.policies);
+        let placement = Placement { requires, prefers };
+        record.policies = Arc::new(Policies { placement, ..policies });
+        record.history = from.list::<Vec<Run>, _>("history", decode_run)?.into();
+    }
+    Ok(record)
+}
+
+/// The fields that every version has.
+fn decode_first(
     from: &mut Reader<'_>,
     id: TaskId,
     sequence: Sequence,
@@ -155,6 +343,7 @@ fn decode_record(
             run_failures: from.u32("run failures")?,
         },
         last_error: from.option("last error", decode_failure)?,
+        history: History::default(),
         created: Revision(from.u64("created")?),
         updated: Revision(from.u64("updated")?),
     })
@@ -293,6 +482,15 @@ impl Writer {
         self.bytes(text.as_bytes());
     }
 
+    fn list<I: IntoIterator>(&mut self, items: I, mut write: impl FnMut(&mut Self, I::Item))
+    where
+        I::IntoIter: ExactSizeIterator,
+    {
+        let items = items.into_iter();
+        self.u32(u32::try_from(items.len()).expect("lists are limited to less than 2^32"));
+        items.for_each(|item| write(self, item));
+    }
+
     fn option<T>(&mut self, value: Option<&T>, write: impl FnOnce(&mut Self, &T)) {
         self.byte(u8::from(value.is_some()));
         if let Some(value) = value {
@@ -333,6 +531,15 @@ impl<'a> Reader<'a> {
 
     fn text(&mut self, what: &'static str) -> Result<&'a str, Malformed> {
         std::str::from_utf8(self.bytes(what)?).map_err(|_| Malformed(what))
+    }
+
+    fn list<C: FromIterator<T>, T>(
+        &mut self,
+        what: &'static str,
+        mut read: impl FnMut(&mut Self) -> Result<T, Malformed>,
+    ) -> Result<C, Malformed> {
+        let count = self.u32(what)?;
+        (0..count).map(|_| read(self)).collect()
     }
 
     fn option<T>(

@@ -29,7 +29,7 @@ mod table;
 #[cfg(feature = "file-store")]
 mod witness;
 
-pub(crate) use codec::{decode, encode};
+pub(crate) use codec::{decode, encode, patched};
 pub use entry::{Attempt, Batch, Commit, Entry, Kind, Stored, Write};
 pub use error::StoreError;
 #[cfg(feature = "file-store")]

@@ -17,15 +17,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::{
-    Answer, Command, Effects, Ended, ID_MAX, LANE_MAX, MESSAGE_MAX, NAME_MAX, NewTask, Rejection,
-    Started, VALUE_MAX,
+    Answer, Command, EXECUTORS_MAX, Effects, Ended, ID_MAX, LABEL_MAX, LABELS_MAX, LANE_MAX,
+    MESSAGE_MAX, NAME_MAX, NewTask, Rejection, Started, VALUE_MAX,
 };
-use super::ident::{AllocationId, Bytes, NodeId, TaskId, Timestamp};
-use super::policy::OnFailure;
+use super::history::{History, RunOutcome, cut};
+use super::ident::{AllocationId, Bytes, Incarnation, NodeId, TaskId, Timestamp};
+use super::member::{Member, Unfit};
+use super::policy::{OnFailure, Placement};
 use super::record::{
     Attempts, Checkpoint, Ending, Failure, FailureKind, Outcome, Phase, Record, Tombstone, digest,
 };
-use super::state::State;
+use super::state::{Enable, Settings, State};
 
 /// How many old tombstones one command may forget: more than it can add, so they never pile up.
 const FORGET_MAX: usize = 4;
@@ -85,6 +87,13 @@ pub fn apply_to(state: &mut State, command: Command, now: Timestamp) -> Result<E
         Command::Remove { id } => step.remove(&id)?,
         Command::Cancel { id, grace } => step.cancel(&id, grace)?,
         Command::Resume { id } => step.resume(&id)?,
+        Command::UpdateParams { id, expected, params } => {
+            step.update_params(&id, expected.as_ref(), params)?
+        }
+        Command::NodeJoined { member } => step.node_joined(member)?,
+        Command::NodeLeft { node, incarnation } => step.node_left(&node, incarnation),
+        Command::Drain { node, grace } => step.drain(&node, grace)?,
+        Command::Configure { settings } => step.configure(settings),
         Command::Recover { floor } => step.recover(floor),
         Command::Tick => step.tick(),
     };
@@ -140,6 +149,7 @@ impl Step<'_> {
             state: None,
             attempts: Attempts::default(),
             last_error: None,
+            history: History::default(),
             created: revision,
             updated: revision,
         });
@@ -152,9 +162,21 @@ impl Step<'_> {
         if !self.state.is_ready(&record) {
             return Err(Rejection::WrongPhase { id: id.clone() });
         }
+        if self.state.settings.assignment == Enable::None {
+            return Err(Rejection::Disabled);
+        }
+        let unfit = match self.state.members.get(&node) {
+            Some(member) => self.state.unfit_for(&record, member),
+            None => Some(Unfit::Unknown),
+        };
+        if let Some(why) = unfit {
+            return Err(Rejection::Unfit { id: id.clone(), why });
+        }
         let allocation = self.state.last_allocation.next();
         self.state.last_allocation = allocation;
+        let now = self.now;
         Ok(self.write(&record, |next| {
+            next.history = next.history.begun(allocation, node.clone(), now);
             next.phase = Phase::Assigned { node, cancel_by: None };
             next.allocation = allocation;
         }))
@@ -162,10 +184,97 @@ impl Step<'_> {
 
     fn unassign(&mut self, id: &TaskId, allocation: AllocationId) -> Result<Answer, Rejection> {
         let record = self.find_allocated(id, allocation)?;
-        if is_cancelling(&record) {
-            return Ok(self.end(&record, Outcome::Cancelled, Bytes::from([])));
+        Ok(self.take_back(&record, RunOutcome::HandedBack))
+    }
+
+    /// Takes an assigned task from its node, without counting a failure.
+    fn take_back(&mut self, record: &Arc<Record>, how: RunOutcome) -> Answer {
+        if is_cancelling(record) {
+            return self.end(record, Outcome::Cancelled, Bytes::from([]));
         }
-        Ok(self.write(&record, |next| next.phase = Phase::Unassigned { not_before: None }))
+        let now = self.now;
+        self.write(record, |next| {
+            next.history = next.history.ended(now, how, None);
+            next.phase = Phase::Unassigned { not_before: None };
+        })
+    }
+
+    fn update_params(
+        &mut self,
+        id: &TaskId,
+        expected: Option<&Bytes>,
+        params: Bytes,
+    ) -> Result<Answer, Rejection> {
+        check_length("params", params.len(), 0, VALUE_MAX)?;
+        let record = self.find(id)?;
+        if record.has_ended() {
+            return Err(Rejection::WrongPhase { id: id.clone() });
+        }
+        if record.params == params {
+            return Ok(Answer::Record(Some(record))); // also a repeated request
+        }
+        if expected.is_some_and(|expected| *expected != record.params) {
+            return Err(Rejection::ParamsChanged { id: id.clone() });
+        }
+        Ok(self.write(&record, |next| next.params = params))
+    }
+
+    fn node_joined(&mut self, member: Arc<Member>) -> Result<Answer, Rejection> {
+        check_member(&member)?;
+        let known = self.state.members.get(&member.id).cloned();
+        let (sequence, draining) = match &known {
+            Some(known) if known.incarnation > member.incarnation => {
+                return Err(Rejection::NodeGone { node: member.id.clone() });
+            }
+            Some(known) if known.incarnation == member.incarnation => {
+                (known.sequence, known.draining)
+            }
+            _ => {
+                self.take_all_back(&member.id, RunOutcome::NodeLost);
+                self.state.last_sequence = self.state.last_sequence.next();
+                (self.state.last_sequence, None)
+            }
+        };
+        let joined = Member { sequence, draining, ..Member::clone(&member) };
+        if known.is_none_or(|known| *known != joined) {
+            self.state.members.insert(joined.id.clone(), Arc::new(joined));
+        }
+        Ok(Answer::Done)
+    }
+
+    fn node_left(&mut self, node: &NodeId, incarnation: Incarnation) -> Answer {
+        if self.state.members.get(node).is_some_and(|known| known.incarnation == incarnation) {
+            self.take_all_back(node, RunOutcome::NodeLost);
+            self.state.members.remove(node);
+        }
+        Answer::Done
+    }
+
+    fn drain(&mut self, node: &NodeId, grace: Option<Duration>) -> Result<Answer, Rejection> {
+        let Some(member) = self.state.members.get(node).cloned() else {
+            return Err(Rejection::NodeGone { node: node.clone() });
+        };
+        let by = grace.map(|grace| self.now.after(grace));
+        // Asked again, it never gets more time.
+        let draining = by.map(|by| member.draining.map_or(by, |earlier| earlier.min(by)));
+        if draining != member.draining {
+            let member = Member { draining, ..Member::clone(&member) };
+            self.state.members.insert(node.clone(), Arc::new(member));
+        }
+        Ok(Answer::Done)
+    }
+
+    fn configure(&mut self, settings: Settings) -> Answer {
+        self.state.settings = settings;
+        Answer::Done
+    }
+
+    fn take_all_back(&mut self, node: &NodeId, how: RunOutcome) {
+        let held: Vec<TaskId> = self.state.held_by(node).cloned().collect();
+        for id in held {
+            let record = self.state.get(id.as_str()).cloned().expect("`held` names records");
+            self.take_back(&record, how);
+        }
     }
 
     fn update_state(
@@ -204,7 +313,7 @@ impl Step<'_> {
         mut failure: Failure,
     ) -> Result<Answer, Rejection> {
         let record = self.find_allocated(id, allocation)?;
-        failure.message = cut(failure.message);
+        failure.message = cut(&failure.message, MESSAGE_MAX);
         if is_cancelling(&record) {
             return Ok(self.end(&record, Outcome::Cancelled, Bytes::from([])));
         }
@@ -221,7 +330,10 @@ impl Step<'_> {
             OnFailure::Reassign { .. } | OnFailure::Park => Some(Phase::Parked),
             OnFailure::Remove => None,
         };
+        let now = self.now;
         let note = |next: &mut Record| {
+            let how = RunOutcome::Failed(failure.kind);
+            next.history = next.history.ended(now, how, Some(&failure));
             next.attempts = attempts;
             next.last_error = Some(failure);
         };
@@ -293,16 +405,18 @@ impl Step<'_> {
         let assigned: Vec<Arc<Record>> =
             self.state.records().filter(|r| r.assigned_to().is_some()).cloned().collect();
         for record in assigned {
-            if is_cancelling(&record) {
-                self.end(&record, Outcome::Cancelled, Bytes::from([]));
-            } else {
-                self.write(&record, |next| next.phase = Phase::Unassigned { not_before: None });
-            }
+            self.take_back(&record, RunOutcome::NodeLost);
         }
+        self.state.members = imbl::OrdMap::new();
         Answer::Done
     }
 
     fn tick(&mut self) -> Answer {
+        let now = self.now;
+        let due = |member: &&Arc<Member>| member.draining.is_some_and(|by| by <= now);
+        let drained: Vec<NodeId> =
+            self.state.members().filter(due).map(|it| it.id.clone()).collect();
+        drained.iter().for_each(|node| self.take_all_back(node, RunOutcome::HandedBack));
         for _ in 0..TICK_MAX {
             let Some(record) = self.state.first_due(self.now).cloned() else { break };
             match &record.phase {
@@ -375,11 +489,22 @@ impl Step<'_> {
 
     /// Ends a task as its policies say: kept, or gone.
     fn end(&mut self, record: &Arc<Record>, outcome: Outcome, result: Bytes) -> Answer {
-        let ending = Ending { outcome, result, at: self.now };
+        let now = self.now;
+        let ending = Ending { outcome, result, at: now };
+        let how = match outcome {
+            Outcome::Completed => RunOutcome::Completed,
+            _ => RunOutcome::Cancelled,
+        };
+        let finish = |next: &mut Record| {
+            if next.assigned_to().is_some() {
+                next.history = next.history.ended(now, how, None);
+            }
+            next.phase = Phase::Ended(ending);
+        };
         if record.policies.remove_on_completion {
-            return self.drop_record(record, outcome, |next| next.phase = Phase::Ended(ending));
+            return self.drop_record(record, outcome, finish);
         }
-        let answer = self.write(record, |next| next.phase = Phase::Ended(ending));
+        let answer = self.write(record, finish);
         if let Answer::Record(Some(record)) = &answer {
             self.ended.push(Ended::of(record, outcome));
         }
@@ -428,6 +553,7 @@ fn same_request(record: &Record, task: &NewTask) -> bool {
         && record.params == task.params
         && record.lane == task.lane
         && record.policies.to_words() == task.policies.to_words()
+        && record.policies.placement == task.policies.placement
 }
 
 fn found(record: &Arc<Record>) -> Answer {
@@ -442,7 +568,25 @@ fn check_lengths(task: &NewTask) -> Result<(), Rejection> {
     check_length("id", task.id.as_str().len(), 1, ID_MAX)?;
     check_length("name", task.name.len(), 1, NAME_MAX)?;
     check_length("params", task.params.len(), 0, VALUE_MAX)?;
-    check_length("lane", task.lane.as_ref().map_or(1, |lane| lane.len()), 1, LANE_MAX)
+    check_length("lane", task.lane.as_ref().map_or(1, |lane| lane.len()), 1, LANE_MAX)?;
+    let Placement { requires, prefers } = &task.policies.placement;
+    check_length("labels", requires.len() + prefers.len(), 0, LABELS_MAX)?;
+    requires.iter().chain(prefers).try_for_each(check_label)
+}
+
+fn check_member(member: &Member) -> Result<(), Rejection> {
+    check_length("node", member.id.as_str().len(), 1, LABEL_MAX)?;
+    check_length("labels", member.labels.len(), 0, LABELS_MAX)?;
+    check_length("executors", member.executors.len(), 0, EXECUTORS_MAX)?;
+    for label in &member.labels {
+        check_label(&(label.0.clone(), label.1.clone()))?;
+    }
+    member.executors.keys().try_for_each(|name| check_length("name", name.len(), 1, NAME_MAX))
+}
+
+fn check_label((name, value): &(Arc<str>, Arc<str>)) -> Result<(), Rejection> {
+    check_length("label", name.len(), 1, LABEL_MAX)?;
+    check_length("label", value.len(), 0, LABEL_MAX)
 }
 
 fn check_length(
@@ -452,11 +596,4 @@ fn check_length(
     max: usize,
 ) -> Result<(), Rejection> {
     if (min..=max).contains(&length) { Ok(()) } else { Err(Rejection::BadLength { field, max }) }
-}
-
-fn cut(message: Arc<str>) -> Arc<str> {
-    if message.len() <= MESSAGE_MAX {
-        return message;
-    }
-    message[..message.floor_char_boundary(MESSAGE_MAX)].into()
 }

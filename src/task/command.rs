@@ -4,9 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ident::{AllocationId, Bytes, NodeId, TaskId};
+use super::ident::{AllocationId, Bytes, Incarnation, NodeId, TaskId};
+use super::member::{Member, Unfit};
 use super::policy::Policies;
 use super::record::{Failure, Outcome, Record};
+use super::state::Settings;
 
 /// The longest id, in bytes.
 pub(crate) const ID_MAX: usize = 512;
@@ -16,6 +18,12 @@ pub(crate) const NAME_MAX: usize = 256;
 pub(crate) const LANE_MAX: usize = 32 * 1024;
 /// The longest params, state or result, in bytes.
 pub(crate) const VALUE_MAX: usize = 1024 * 1024;
+/// The longest name of a node, a label or its value, in bytes.
+pub(crate) const LABEL_MAX: usize = 256;
+/// The most labels that a task may ask for, and that a node may have.
+pub(crate) const LABELS_MAX: usize = 64;
+/// The most executors that a node may offer.
+pub(crate) const EXECUTORS_MAX: usize = 4096;
 /// The longest failure message, in bytes; longer ones are cut.
 pub(crate) const MESSAGE_MAX: usize = 4 * 1024;
 
@@ -94,6 +102,16 @@ pub enum Command {
         /// The checkpoint.
         value: Bytes,
     },
+    /// Replaces the params of a task that has not ended. A run that is under way keeps those it began
+    /// with.
+    UpdateParams {
+        /// The task.
+        id: TaskId,
+        /// Only if the params are these; `None`: whatever they are.
+        expected: Option<Bytes>,
+        /// The new params.
+        params: Bytes,
+    },
     /// Ends the task with success.
     Complete {
         /// The task.
@@ -131,8 +149,34 @@ pub enum Command {
         /// The task.
         id: TaskId,
     },
-    /// Voids every allocation: the process that held them is gone. Ids given from now on are
-    /// greater than `floor`.
+    /// A node lives, or offers something else than before. If an earlier life of it held tasks, they
+    /// wait for a node again. `sequence` and `draining` of the member are set by the rules.
+    NodeJoined {
+        /// The node.
+        member: Arc<Member>,
+    },
+    /// This life of the node is over: its tasks wait for another node. Accepted also if it is not
+    /// known, or is not any more.
+    NodeLeft {
+        /// The node.
+        node: NodeId,
+        /// Which life of it.
+        incarnation: Incarnation,
+    },
+    /// The node gets no new tasks and gives those it has back, after `grace` in any case.
+    Drain {
+        /// The node.
+        node: NodeId,
+        /// How long its tasks may take; `None`: it takes tasks again.
+        grace: Option<Duration>,
+    },
+    /// Changes the settings.
+    Configure {
+        /// The new settings.
+        settings: Settings,
+    },
+    /// Voids every allocation and forgets every node: the process that held them is gone. Ids given
+    /// from now on are greater than `floor`.
     Recover {
         /// See [`AllocationId::floor`].
         floor: AllocationId,
@@ -213,6 +257,25 @@ pub enum Rejection {
         /// The id.
         id: TaskId,
     },
+    /// The node cannot have the task.
+    Unfit {
+        /// The task.
+        id: TaskId,
+        /// Why.
+        why: Unfit,
+    },
+    /// Assignment is switched off.
+    Disabled,
+    /// The params are not the expected ones.
+    ParamsChanged {
+        /// The id.
+        id: TaskId,
+    },
+    /// No living node has this name, or a later life of it has begun.
+    NodeGone {
+        /// The name.
+        node: NodeId,
+    },
     /// A field is empty that must not be, or too long.
     BadLength {
         /// Which field.
@@ -236,6 +299,10 @@ impl fmt::Display for Rejection {
                 write!(f, "task {id} now belongs to allocation {}", current.0)
             }
             Self::WrongPhase { id } => write!(f, "task {id} is in another phase"),
+            Self::Unfit { id, why } => write!(f, "task {id} cannot go there: the node {why}"),
+            Self::Disabled => f.write_str("assignment is switched off"),
+            Self::ParamsChanged { id } => write!(f, "the params of task {id} are not as expected"),
+            Self::NodeGone { node } => write!(f, "node {node} is gone"),
             Self::BadLength { field, max } => {
                 write!(f, "{field} must have 1 to {max} bytes (params may be empty)")
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
 
-use super::ident::TaskId;
+use super::member::Member;
 use super::record::{Record, Tombstone};
 use super::state::State;
 
@@ -28,6 +28,10 @@ pub struct Changes {
     pub records: Vec<Change<Record>>,
     /// Tombstones.
     pub tombstones: Vec<Change<Tombstone>>,
+    /// Nodes.
+    pub members: Vec<Change<Member>>,
+    /// Whether the settings are others.
+    pub settings: bool,
     /// Whether a counter grew.
     pub counters: bool,
 }
@@ -35,7 +39,8 @@ pub struct Changes {
 impl Changes {
     /// Whether the two states are the same.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.tombstones.is_empty() && !self.counters
+        let nothing = self.records.is_empty() && self.tombstones.is_empty();
+        nothing && self.members.is_empty() && !self.settings && !self.counters
     }
 }
 
@@ -44,14 +49,16 @@ pub fn diff(before: &State, after: &State) -> Changes {
     Changes {
         records: changes(&before.records, &after.records),
         tombstones: changes(&before.tombstones, &after.tombstones),
+        members: changes(&before.members, &after.members),
+        settings: before.settings != after.settings,
         counters: before.last_allocation != after.last_allocation
             || before.last_sequence != after.last_sequence,
     }
 }
 
-fn changes<T: PartialEq>(
-    before: &OrdMap<TaskId, Arc<T>>,
-    after: &OrdMap<TaskId, Arc<T>>,
+fn changes<K: Ord + Clone, T: PartialEq>(
+    before: &OrdMap<K, Arc<T>>,
+    after: &OrdMap<K, Arc<T>>,
 ) -> Vec<Change<T>> {
     before
         .diff(after)

@@ -66,6 +66,18 @@ impl NodeId {
     }
 }
 
+impl Borrow<str> for NodeId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&NodeId> for NodeId {
+    fn from(name: &NodeId) -> Self {
+        name.clone()
+    }
+}
+
 impl From<&str> for NodeId {
     fn from(name: &str) -> Self {
         Self(name.into())

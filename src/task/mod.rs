@@ -11,10 +11,13 @@
 //! | `ident.rs` | names and numbers: [`TaskId`], [`AllocationId`], [`Revision`], [`Timestamp`] |
 //! | `record.rs` | what is stored of one task: [`Record`], [`Tombstone`], [`Opaque`] |
 //! | `policy.rs` | what a task asks for: [`Policies`], [`OnFailure`] |
+//! | `member.rs` | a node and what it offers: [`Member`], [`Unfit`] |
+//! | `history.rs` | the last runs of a task: [`Run`] |
 //! | `state.rs` | all records, with the indexes that keep every command O(log n) |
 //! | `command.rs` | what can be asked, what is answered, why it is refused |
 //! | `apply.rs` | the function |
-//! | `assignment.rs` | which waiting tasks a node should get now |
+//! | `assignment.rs` | which waiting tasks go where now: [`plan`], [`Placing`] |
+//! | `invariants.rs` | what holds of every state and every step |
 //! | `diff.rs` | what changed between two states, in O(changes) |
 //!
 //! Invariants, checked after every step of the property tests:
@@ -29,19 +32,26 @@ mod apply;
 mod assignment;
 mod command;
 mod diff;
+mod history;
 mod ident;
+mod invariants;
+mod member;
 mod policy;
 mod record;
 mod state;
 
 pub use apply::{apply, apply_to};
-pub use assignment::{Node, plan};
+pub use assignment::{Candidate, Choice, LeastLoaded, Placing, plan};
 pub(crate) use command::VALUE_MAX;
 pub use command::{Answer, Command, Effects, Ended, NewTask, Rejection, Started};
 pub use diff::{Change, Changes, diff};
+pub use history::{History, Run, RunEnd, RunOutcome};
 pub use ident::{AllocationId, Bytes, Incarnation, NodeId, Revision, Sequence, TaskId, Timestamp};
-pub use policy::{Backoff, OnFailure, Policies};
+pub use invariants::{Broken, broken, broken_by_step};
+pub use member::{Capacity, Member, Unfit};
+pub use policy::{Backoff, OnFailure, Placement, Policies};
 pub use record::{
     Attempts, Checkpoint, Ending, Failure, FailureKind, Opaque, Outcome, Phase, Record, Tombstone,
 };
-pub use state::{Explanation, Limits, Saved, State};
+pub(crate) use state::Patch;
+pub use state::{Enable, Explanation, Limits, Saved, Settings, State};

@@ -1,5 +1,6 @@
 //! What a task asks for when it ends, fails or is kept.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What happens to one task at its end and at its failures. Part of its identity: a second start
@@ -13,6 +14,28 @@ pub struct Policies {
     pub remove_on_completion: bool,
     /// How long a kept record stays; `None`: until somebody removes it.
     pub ended_ttl: Option<Duration>,
+    /// True: a node that may have lost its lease stops this task before anybody else can be given
+    /// it; a body that has not stopped by then ends the process. False: two runs may overlap for a
+    /// bounded time while nodes cannot see each other. Late writes are refused in both cases.
+    pub no_overlap: bool,
+    /// Where it may run, and where it would like to.
+    pub placement: Placement,
+}
+
+/// Labels of nodes that a task asks for. A node's name counts as its label `node`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Placement {
+    /// Only nodes with all of these labels get it.
+    pub requires: Vec<(Arc<str>, Arc<str>)>,
+    /// Of those, nodes with more of these labels come first.
+    pub prefers: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl Placement {
+    /// Whether it asks for nothing.
+    pub fn is_empty(&self) -> bool {
+        self.requires.is_empty() && self.prefers.is_empty()
+    }
 }
 
 impl Default for Policies {
@@ -22,6 +45,8 @@ impl Default for Policies {
             on_failure: OnFailure::Reassign { attempts: 4, backoff: Backoff::default() },
             remove_on_completion: true,
             ended_ttl: None,
+            no_overlap: false,
+            placement: Placement::default(),
         }
     }
 }
@@ -70,8 +95,9 @@ impl Backoff {
 }
 
 impl Policies {
-    /// Every field as a number, in a fixed order: what is stored, digested and compared. Spans are
-    /// in nanoseconds, at most `u64::MAX` of them (584 years).
+    /// Every field but the placement as a number, in a fixed order: what is stored, digested and
+    /// compared. Spans are in nanoseconds, at most `u64::MAX` of them (584 years). Bit 1 of the fifth
+    /// word is `no_overlap`.
     pub(crate) fn to_words(&self) -> [u64; 6] {
         let nanos = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
         let (kind, attempts, base, max) = match &self.on_failure {
@@ -82,11 +108,12 @@ impl Policies {
             OnFailure::Remove => (2, 0, 0, 0),
         };
         let ttl = self.ended_ttl.map_or(u64::MAX, nanos);
-        [kind, attempts, base, max, u64::from(self.remove_on_completion), ttl]
+        let flags = u64::from(self.remove_on_completion) | u64::from(self.no_overlap) << 1;
+        [kind, attempts, base, max, flags, ttl]
     }
 
     /// The policies with these words; `None` if no version of this type ever had them.
-    pub(crate) fn from_words([kind, attempts, base, max, remove, ttl]: [u64; 6]) -> Option<Self> {
+    pub(crate) fn from_words([kind, attempts, base, max, flags, ttl]: [u64; 6]) -> Option<Self> {
         let on_failure = match kind {
             0 => OnFailure::Reassign {
                 attempts: u32::try_from(attempts).ok()?,
@@ -99,12 +126,12 @@ impl Policies {
             2 => OnFailure::Remove,
             _ => return None,
         };
-        let remove_on_completion = match remove {
-            0 => false,
-            1 => true,
-            _ => return None,
-        };
+        if flags > 3 {
+            return None;
+        }
+        let (remove_on_completion, no_overlap) = (flags & 1 != 0, flags & 2 != 0);
         let ended_ttl = (ttl != u64::MAX).then(|| Duration::from_nanos(ttl));
-        Some(Self { on_failure, remove_on_completion, ended_ttl })
+        let placement = Placement::default();
+        Some(Self { on_failure, remove_on_completion, ended_ttl, no_overlap, placement })
     }
 }

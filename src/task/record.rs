@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::history::History;
 use super::ident::{AllocationId, Bytes, NodeId, Revision, Sequence, TaskId, Timestamp};
-use super::policy::Policies;
+use super::policy::{Placement, Policies};
 
 /// Everything that is stored of one task. Immutable: a change is a new record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Record {
     pub attempts: Attempts,
     /// The last failure, kept also after a later success.
     pub last_error: Option<Failure>,
+    /// The last runs.
+    pub history: History,
     /// The commit that created it.
     pub created: Revision,
     /// The commit that changed it last.
@@ -209,6 +212,15 @@ pub(crate) fn digest(name: &str, params: &[u8], lane: Option<&Bytes>, policies: 
     }
     for word in policies.to_words() {
         hash.word(word);
+    }
+    // Nothing for tasks that ask for no place: their digests are those of the first version.
+    let Placement { requires, prefers } = &policies.placement;
+    for (kind, (name, value)) in
+        requires.iter().map(|it| (1, it)).chain(prefers.iter().map(|it| (2, it)))
+    {
+        hash.word(kind);
+        hash.field(name.as_bytes());
+        hash.field(value.as_bytes());
     }
     hash.0
 }

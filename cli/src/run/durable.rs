@@ -121,7 +121,7 @@ impl Durable {
         let policies = Arc::new(Policies {
             on_failure: OnFailure::Park,
             remove_on_completion: false,
-            ended_ttl: None,
+            ..Policies::default()
         });
         let known = service.snapshot();
         let new = |spec: &&JobSpec| known.get(&spec.id).is_none();

@@ -100,6 +100,7 @@ fn policies(asked: &laneway_new_task) -> Result<Policies, Failure> {
         on_failure: on_failure(asked)?,
         remove_on_completion: !kept,
         ended_ttl: given(asked.ended_ttl_ns),
+        ..Policies::default()
     })
 }
 

@@ -23,7 +23,13 @@ fn policies() -> impl Strategy<Value = Policies> {
     ];
     let ttl = prop::option::of(any::<u32>().prop_map(|n| Duration::from_nanos(u64::from(n))));
     (on_failure, any::<bool>(), ttl).prop_map(|(on_failure, remove_on_completion, ended_ttl)| {
-        Policies { on_failure, remove_on_completion, ended_ttl }
+        Policies {
+            on_failure,
+            remove_on_completion,
+            ended_ttl,
+            no_overlap: !remove_on_completion,
+            placement: Placement::default(),
+        }
     })
 }
 
@@ -83,10 +89,34 @@ fn record() -> impl Strategy<Value = Record> {
             state,
             attempts: Attempts { start_failures: attempts[0], run_failures: attempts[1] },
             last_error,
+            history: runs(numbers).into(),
             created: Revision(numbers[1]),
             updated: Revision(numbers[2]),
         }
     })
+}
+
+/// Some runs, drawn from numbers.
+fn runs(numbers: [u64; 3]) -> Vec<Run> {
+    let all = [
+        RunOutcome::Completed,
+        RunOutcome::Failed(FailureKind::Start),
+        RunOutcome::Failed(FailureKind::Run),
+        RunOutcome::HandedBack,
+        RunOutcome::NodeLost,
+        RunOutcome::Cancelled,
+    ];
+    let run = |n: u64| Run {
+        allocation: AllocationId(n),
+        node: NodeId::from(format!("n{n}").as_str()),
+        since: Timestamp(numbers[1]),
+        end: (!n.is_multiple_of(3)).then(|| RunEnd {
+            at: Timestamp(numbers[2]),
+            how: all[(n % 6) as usize],
+            error: (!n.is_multiple_of(2)).then(|| "e".into()),
+        }),
+    };
+    (numbers[0]..numbers[0].saturating_add(numbers[1] % 5)).map(run).collect()
 }
 
 fn stored(kind: Kind, sequence: Sequence, value: Vec<u8>) -> Stored {
@@ -118,6 +148,21 @@ proptest! {
     }
 
     #[test]
+    fn a_node_is_read_back(
+        id in ".{1,12}", numbers in any::<[u64; 3]>(), names in prop::collection::vec(".{0,9}", 0..4)
+    ) {
+        let mut member = Member::new(id.as_str(), Incarnation(numbers[0]));
+        member.sequence = Sequence(numbers[1]);
+        member.draining = (numbers[2] % 2 > 0).then_some(Timestamp(numbers[2]));
+        for name in &names {
+            let capacity = Capacity { room: numbers[0] as u32, weight: numbers[1] as u32 };
+            member = member.offer(name, capacity).label(name, &id);
+        }
+        let saved = decode(stored(Kind::Node, member.sequence, encode_member(&member)));
+        prop_assert_eq!(&*saved.expect("it decodes").members[0], &member);
+    }
+
+    #[test]
     fn other_bytes_are_refused_and_never_panic(
         record in record(), cut in any::<prop::sample::Index>(), noise in bytes()
     ) {
@@ -129,10 +174,12 @@ proptest! {
         // Whatever noise decodes to, it does not panic.
         let _ = decode(stored(Kind::Record, Sequence(1), noise.to_vec()));
         let _ = decode(stored(Kind::Tombstone, Sequence(1), noise.to_vec()));
+        let _ = decode(stored(Kind::Node, Sequence(1), noise.to_vec()));
+        let _ = decode(stored(Kind::Settings, Sequence(0), noise.to_vec()));
     }
 }
 
-/// The bytes of version 1. If this test fails, the version has to change, and the old one stays
+/// The bytes of version 2. If this test fails, the version has to change, and the old one stays
 /// readable.
 #[test]
 fn the_bytes_of_version_1_stay_what_they_are() {
@@ -145,6 +192,8 @@ fn the_bytes_of_version_1_stay_what_they_are() {
             on_failure: OnFailure::Park,
             remove_on_completion: true,
             ended_ttl: None,
+            no_overlap: true,
+            placement: Placement { requires: vec![("l".into(), "v".into())], prefers: Vec::new() },
         }),
         sequence: Sequence(9),
         phase: Phase::Assigned { node: NodeId::from("x"), cancel_by: Some(Timestamp(5)) },
@@ -152,13 +201,24 @@ fn the_bytes_of_version_1_stay_what_they_are() {
         state: Some(Checkpoint { value: [0xcc].into(), written_by: AllocationId(3) }),
         attempts: Attempts { start_failures: 1, run_failures: 2 },
         last_error: Some(Failure::run("e")),
+        history: vec![Run {
+            allocation: AllocationId(4),
+            node: NodeId::from("x"),
+            since: Timestamp(8),
+            end: Some(RunEnd {
+                at: Timestamp(9),
+                how: RunOutcome::NodeLost,
+                error: Some("e".into()),
+            }),
+        }]
+        .into(),
         created: Revision(6),
         updated: Revision(7),
     };
-    let mut expected = vec![1, 2, 0, 0, 0, b'i', b'd']; // version, id
+    let mut expected = vec![2, 2, 0, 0, 0, b'i', b'd']; // version, id
     expected.extend([1, 0, 0, 0, b'n', 1, 0, 0, 0, 0xaa]); // name, params
     expected.extend([1, 1, 0, 0, 0, 0xbb]); // lane
-    for word in [1, 0, 0, 0, 1, u64::MAX] {
+    for word in [1, 0, 0, 0, 3, u64::MAX] {
         expected.extend(word.to_le_bytes()); // policies
     }
     expected.extend([1, 1, 0, 0, 0, b'x', 1, 5, 0, 0, 0, 0, 0, 0, 0]); // phase
@@ -167,6 +227,10 @@ fn the_bytes_of_version_1_stay_what_they_are() {
     expected.extend([1, 0, 0, 0, 2, 0, 0, 0]); // attempts
     expected.extend([1, 1, 1, 0, 0, 0, b'e']); // last error
     expected.extend([6, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0]); // revisions
+    expected.extend([1, 0, 0, 0, 1, 0, 0, 0, b'l', 1, 0, 0, 0, b'v', 0, 0, 0, 0]); // placement
+    expected.extend([1, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, b'x']); // runs: one, where
+    expected.extend([8, 0, 0, 0, 0, 0, 0, 0, 1, 9, 0, 0, 0, 0, 0, 0, 0]); // since, until
+    expected.extend([4, 1, 1, 0, 0, 0, b'e']); // how, error
     assert_eq!(encode_record(&record), expected);
 }
 
@@ -223,7 +287,7 @@ impl Shelf {
 fn command() -> impl Strategy<Value = crate::task::Command> {
     use crate::task::{Command, NewTask};
     let task = |id: u8| TaskId::from(format!("t{id}"));
-    (0..4u8, 0..8u8, 1..40u64, 0..3u8).prop_map(move |(id, what, allocation, byte)| {
+    (0..4u8, 0..12u8, 1..40u64, 0..3u8).prop_map(move |(id, what, allocation, byte)| {
         let (id, allocation) = (task(id), AllocationId(allocation));
         match what {
             0 | 1 => {
@@ -234,6 +298,16 @@ fn command() -> impl Strategy<Value = crate::task::Command> {
             4 => Command::UpdateState { id, allocation, value: [byte].into() },
             5 => Command::Complete { id, allocation, result: [byte].into() },
             6 => Command::Fail { id, allocation, failure: Failure::run("f") },
+            7 | 8 => {
+                let member = Member::new("x", Incarnation(u64::from(byte)));
+                let member = Arc::new(member.offer("n", Capacity { room: 2, weight: 1 }));
+                Command::NodeJoined { member }
+            }
+            9 => Command::NodeLeft { node: "x".into(), incarnation: Incarnation(u64::from(byte)) },
+            10 => {
+                let assignment = if byte == 0 { Enable::None } else { Enable::All };
+                Command::Configure { settings: Settings { assignment } }
+            }
             _ => Command::Remove { id },
         }
     })
@@ -246,15 +320,38 @@ proptest! {
     )) {
         let mut state = State::default();
         let mut shelf = Shelf::default();
+        let mut follower = State::default();
         for (index, commands) in batches.into_iter().enumerate() {
             let mut next = state.clone();
             for command in commands {
                 // Refused or not: what counts is that the store follows.
                 let _ = crate::task::apply_to(&mut next, command, Timestamp(index as u64));
             }
-            shelf.take(&encode(&diff(&state, &next), &next));
-            state = next;
+            let batch = encode(&diff(&state, &next), &next);
+            shelf.take(&batch);
+            let revision = state.revision().next();
+            state = next.committed(revision);
             prop_assert!(shelf.restored(&state) == state);
+            let commit = Commit { revision, batch: Arc::new(batch) };
+            follower = patched(follower, &commit).expect("it decodes");
+            prop_assert!(follower == state, "who follows the commits sees the same");
         }
     }
+}
+
+#[test]
+fn a_record_of_the_first_version_is_read() {
+    let mut value = vec![FIRST, 1, 0, 0, 0, b'a']; // version, id
+    value.extend([1, 0, 0, 0, b'n', 0, 0, 0, 0, 0]); // name, params, no lane
+    for word in [1, 0, 0, 0, 1, u64::MAX] {
+        value.extend(word.to_le_bytes()); // policies
+    }
+    value.extend([0, 0]); // unassigned, no pause
+    value.extend([0; 8]); // no allocation
+    value.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 0]); // no state, no attempts, no error
+    value.extend([0; 16]); // revisions
+    let saved = decode(stored(Kind::Record, Sequence(3), value)).expect("it decodes");
+    assert_eq!(saved.records[0].history, History::default());
+    assert!(saved.records[0].policies.placement.is_empty());
+    assert!(!saved.records[0].policies.no_overlap);
 }
