@@ -159,6 +159,24 @@ typedef enum laneway_shutdown {
 } laneway_shutdown;
 
 /**
+ * How the parts of a node have ended, the worst of them.
+ */
+typedef enum laneway_ended {
+  /**
+   * All of them as they should.
+   */
+  LANEWAY_ENDED_COMPLETED = 0,
+  /**
+   * Some never ran: the tree was cancelled, or the pool ended.
+   */
+  LANEWAY_ENDED_CANCELLED = 1,
+  /**
+   * Some panicked, in Rust.
+   */
+  LANEWAY_ENDED_PANICKED = 2,
+} laneway_ended;
+
+/**
  * How a job ended.
  */
 typedef enum laneway_outcome_kind {
@@ -522,6 +540,12 @@ typedef struct laneway_job laneway_job;
  * The body's view of its job. Borrowed: valid until the body returns, on its thread.
  */
 typedef struct laneway_job_context laneway_job_context;
+
+/**
+ * One open part of a node in a tree of work. Unique: ended once, by `laneway_part_end`; when
+ * the last part of a node ends, its action runs, and then its part of the node above ends.
+ */
+typedef struct laneway_part laneway_part;
 
 /**
  * An answer that comes when the change is durable. Unique: ended once, by `laneway_pending_free`
@@ -937,6 +961,16 @@ typedef struct laneway_pool_report {
    */
   uint64_t timers;
 } laneway_pool_report;
+
+/**
+ * What runs when all parts of a node have ended; `ended` is one of `enum laneway_ended`.
+ */
+typedef void (*laneway_ended_fn)(void *user_data, uint32_t ended);
+
+/**
+ * Work that is a part of a tree. `part` is borrowed and must not be ended; clone it to keep it.
+ */
+typedef void (*laneway_part_fn)(void *user_data, struct laneway_part *part);
 
 /**
  * Work whose status somebody waits for.
@@ -1991,6 +2025,45 @@ laneway_status laneway_pool_new(const struct laneway_pool_options *options,
                                 struct laneway_error **err);
 
 /**
+ * The default pool of the process, built with the defaults unless `laneway_pool_build_global` was
+ * called before.
+ *
+ * @param[out] out  the pool, with one reference for the caller.
+ * @param[out] err  why it failed; may be NULL.
+ * @return `LANEWAY_ENOMEM` if a thread could not be started; a later call tries again.
+ *
+ * Threads: any, also at the same time.
+ * Blocks: while threads are started.
+ * In callbacks: allowed.
+ * Ownership: the caller owns `*out` and `*err`.
+ *
+ * @pre `out` and `err` are writable or NULL.
+ */
+LANEWAY_API
+laneway_status laneway_pool_global(struct laneway_pool **out,
+                                   struct laneway_error **err);
+
+/**
+ * Builds the default pool of the process, which is possible once.
+ *
+ * @param options   NULL for the defaults.
+ * @param[out] out  the pool, with one reference for the caller.
+ * @param[out] err  why it failed; may be NULL.
+ * @return `LANEWAY_EEXISTS` if it was built before; otherwise as `laneway_pool_new`.
+ *
+ * Threads: any, also at the same time.
+ * Blocks: while threads are started.
+ * In callbacks: allowed.
+ * Ownership: the caller owns `*out` and `*err`.
+ *
+ * @pre As for `laneway_pool_new`.
+ */
+LANEWAY_API
+laneway_status laneway_pool_build_global(const struct laneway_pool_options *options,
+                                         struct laneway_pool **out,
+                                         struct laneway_error **err);
+
+/**
  * Adds a reference and returns `pool`.
  *
  * Threads: any.
@@ -2102,6 +2175,129 @@ laneway_status laneway_pool_shutdown(struct laneway_pool *pool,
                                      uint32_t how,
                                      uint64_t timeout_ns,
                                      struct laneway_pool_report *report);
+
+/**
+ * The root of a tree of work: `action` runs once all its parts have ended, on the thread that ends
+ * the last one.
+ *
+ * @param[out] out  its first part.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: the caller owns `*out`. Consumes `user_data` on every path: `drop` runs once, after
+ * `action` or instead of it.
+ *
+ * @pre `pool` is a pool that the caller has a reference to; `out` is writable; `action` may be called
+ * once with `user_data`, then `drop`, on any thread.
+ */
+LANEWAY_API
+laneway_status laneway_pool_completion(struct laneway_pool *pool,
+                                       laneway_ended_fn action,
+                                       void *user_data,
+                                       laneway_drop_fn drop,
+                                       struct laneway_part **out);
+
+/**
+ * A node below that of `above`, whose action waits for the one of this node.
+ *
+ * @param[out] out  its first part.
+ *
+ * Threads: any, also at the same time.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `above`; the caller owns `*out`. Consumes `user_data` on every path: `drop`
+ * runs once, after `action` or instead of it.
+ *
+ * @pre `above` is not ended; `out` is writable; `action` may be called once with `user_data`, then
+ * `drop`, on any thread.
+ */
+LANEWAY_API
+laneway_status laneway_part_child(const struct laneway_part *above,
+                                  laneway_ended_fn action,
+                                  void *user_data,
+                                  laneway_drop_fn drop,
+                                  struct laneway_part **out);
+
+/**
+ * Runs `function` on a worker as one more part of the node.
+ *
+ * Threads: any, also at the same time.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `part`. Consumes `user_data` on every path: `drop` runs once, after `function`
+ * or instead of it, before the part ends.
+ *
+ * @pre `part` is not ended; `function` may be called once with `user_data`, then `drop`, on any thread.
+ */
+LANEWAY_API
+laneway_status laneway_part_spawn(const struct laneway_part *part,
+                                  laneway_part_fn function,
+                                  void *user_data,
+                                  laneway_drop_fn drop);
+
+/**
+ * Opens one more part of the same node, to be ended where something ends that is not run here.
+ *
+ * @return NULL for NULL.
+ *
+ * Threads: any, also at the same time.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: the caller owns the new part.
+ *
+ * @pre `part` is NULL or not ended.
+ */
+LANEWAY_API struct laneway_part *laneway_part_clone(const struct laneway_part *part);
+
+/**
+ * Cancels the tree: functions that have not started never will. Actions still run.
+ *
+ * Threads: any, also at the same time.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `part`.
+ *
+ * @pre `part` is NULL or not ended.
+ */
+LANEWAY_API void laneway_part_cancel(const struct laneway_part *part);
+
+/**
+ * Whether the tree was cancelled.
+ *
+ * Threads: any, also at the same time.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `part`.
+ *
+ * @pre `part` is NULL or not ended.
+ */
+LANEWAY_API bool laneway_part_is_cancelled(const struct laneway_part *part);
+
+/**
+ * How many parts of the node are open, this one included; a figure of the moment.
+ *
+ * Threads: any, also at the same time.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `part`.
+ *
+ * @pre `part` is NULL or not ended.
+ */
+LANEWAY_API size_t laneway_part_pending(const struct laneway_part *part);
+
+/**
+ * Ends a part; if it is the last one of its node, the action runs before this returns. NULL is
+ * allowed.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed, but not for a part that was lent to the callback.
+ * Ownership: consumes `part`.
+ *
+ * @pre `part` is NULL or not yet ended, owned by the caller, and nothing uses it any more.
+ */
+LANEWAY_API void laneway_part_end(struct laneway_part *part);
 
 /**
  * Runs `a` and `b`, perhaps in parallel, and returns when both have ended.

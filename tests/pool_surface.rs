@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::time::Duration;
 
-use laneway::pool::{Completion, Ended, Pool, PoolConfig, Race, Shutdown};
+use laneway::pool::{Ended, Part, Pool, PoolConfig, Race, Shutdown};
 
 fn pool(workers: usize) -> Pool {
     Pool::with_config(PoolConfig { workers, ..PoolConfig::default() }).expect("a pool")
@@ -233,7 +233,7 @@ fn a_panic_loses_a_race_and_is_told_only_if_nobody_wins() {
 }
 
 /// Spawns `width` closures below `part`, each of which does the same, `depth` levels down.
-fn grow(part: &Completion, depth: u32, width: u32, count: &Arc<AtomicUsize>) {
+fn grow(part: &Part, depth: u32, width: u32, count: &Arc<AtomicUsize>) {
     count.fetch_add(1, Ordering::Relaxed);
     if depth > 0 {
         for _ in 0..width {

@@ -8,7 +8,7 @@
 //!     a closure in the queue
 //! ```
 //!
-//! A [`Completion`] *is* one open part of its node. Cloning it opens another part; dropping it ends
+//! A [`Part`] is one open part of its node. Cloning it opens another part; dropping it ends
 //! one; who drops the last runs the node's action, and then ends the part that the node itself was
 //! of its parent, and so on up, in a loop: trees of any depth end on a bounded stack. So there is
 //! no count to be kept in step by hand, and no thread is held while a tree waits.
@@ -46,7 +46,7 @@ struct Node {
     action: Mutex<Action>,
     /// The worst end so far, as [`Ended`].
     worst: AtomicU32,
-    /// Its open part there. In `Node` and [`Completion`] only, and taken apart by `end` only.
+    /// Its open part there. In `Node` and [`Part`] only, and taken apart by `end` only.
     parent: Option<Arc<Node>>,
     tree: Arc<Tree>,
 }
@@ -61,7 +61,7 @@ struct Tree {
 /// Dropping it ends the part. It may be kept anywhere and dropped on any thread: in a closure that
 /// runs, in a callback of something outside the pool.
 #[must_use = "dropping it ends the part that it stands for"]
-pub struct Completion(Option<Arc<Node>>);
+pub struct Part(Option<Arc<Node>>);
 
 impl Pool {
     /// The root of a tree of work: `action` runs once all parts have ended, on the thread that ends
@@ -72,9 +72,9 @@ impl Pool {
     /// use std::ops::Range;
     /// use std::sync::atomic::{AtomicU64, Ordering};
     /// use std::sync::{Arc, mpsc};
-    /// use laneway::pool::{Completion, Ended, Pool};
+    /// use laneway::pool::{Ended, Part, Pool};
     ///
-    /// fn add_up(part: &Completion, mut range: Range<u64>, sum: &Arc<AtomicU64>) {
+    /// fn add_up(part: &Part, mut range: Range<u64>, sum: &Arc<AtomicU64>) {
     ///     while range.end - range.start > 1000 {
     ///         let middle = range.start + (range.end - range.start) / 2;
     ///         let (upper, shared) = (middle..range.end, Arc::clone(sum));
@@ -96,13 +96,13 @@ impl Pool {
     /// assert_eq!(told.recv(), Ok((Ended::Completed, 4_999_950_000)));
     /// # Ok::<(), laneway::pool::PoolError>(())
     /// ```
-    pub fn completion(&self, action: impl FnOnce(Ended) + Send + 'static) -> Completion {
+    pub fn completion(&self, action: impl FnOnce(Ended) + Send + 'static) -> Part {
         let tree = Tree { registry: Arc::clone(&self.registry), cancelled: AtomicBool::new(false) };
-        Completion::new(action, None, Arc::new(tree))
+        Part::new(action, None, Arc::new(tree))
     }
 }
 
-impl Completion {
+impl Part {
     fn new(
         action: impl FnOnce(Ended) + Send + 'static,
         parent: Option<Arc<Node>>,
@@ -128,7 +128,7 @@ impl Completion {
     /// something that ends later. If the tree is cancelled or the pool ends before `f` has started,
     /// it is dropped. A panic of `f` goes to the pool's panic handler, and the tree goes on.
     pub fn spawn(&self, f: impl FnOnce(&Self) + Send + 'static) {
-        let part = Part { f: Some(f), completion: self.clone() };
+        let part = Closure { f: Some(f), part: self.clone() };
         self.node().tree.registry.post(Work::once(move || part.run()));
     }
 
@@ -152,13 +152,13 @@ impl Completion {
 }
 
 /// Opens another part of the same node.
-impl Clone for Completion {
+impl Clone for Part {
     fn clone(&self) -> Self {
         Self(Some(Arc::clone(self.node())))
     }
 }
 
-impl Drop for Completion {
+impl Drop for Part {
     fn drop(&mut self) {
         let mut part = self.0.take();
         while let Some(node) = part.and_then(Arc::into_inner) {
@@ -194,37 +194,37 @@ impl Node {
 }
 
 /// A closure in the pool's queue.
-struct Part<F: FnOnce(&Completion)> {
+struct Closure<F: FnOnce(&Part)> {
     /// None once it has started. Dropped before the part ends.
     f: Option<F>,
-    completion: Completion,
+    part: Part,
 }
 
-impl<F: FnOnce(&Completion)> Part<F> {
+impl<F: FnOnce(&Part)> Closure<F> {
     fn run(mut self) {
-        if self.completion.is_cancelled() {
+        if self.part.is_cancelled() {
             return;
         }
         let Some(f) = self.f.take() else { return };
-        if let Err(panic) = unwind::halt(|| f(&self.completion)) {
-            let node = self.completion.node();
+        if let Err(panic) = unwind::halt(|| f(&self.part)) {
+            let node = self.part.node();
             node.note(Ended::Panicked);
             node.tree.registry.report_panic(panic);
         }
     }
 }
 
-impl<F: FnOnce(&Completion)> Drop for Part<F> {
+impl<F: FnOnce(&Part)> Drop for Closure<F> {
     fn drop(&mut self) {
         if self.f.is_some() {
-            self.completion.node().note(Ended::Cancelled);
+            self.part.node().note(Ended::Cancelled);
         }
     }
 }
 
-impl std::fmt::Debug for Completion {
+impl std::fmt::Debug for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Completion")
+        f.debug_struct("Part")
             .field("pending", &self.pending())
             .field("is_cancelled", &self.is_cancelled())
             .finish_non_exhaustive()

@@ -47,7 +47,7 @@ mod worker;
 mod tests;
 
 pub(crate) use blocking::Blocking;
-pub use completion::{Completion, Ended};
+pub use completion::{Ended, Part};
 pub use config::{PanicHandler, PoolConfig};
 pub use counters::{PoolCounters, WorkerCounters};
 pub use error::PoolError;

@@ -4,6 +4,7 @@
 //! then the threads end by themselves. Hosts that must not leave threads behind at exit call
 //! `laneway_pool_shutdown` first.
 
+mod completion;
 mod fork;
 mod work;
 
@@ -19,6 +20,7 @@ use crate::options::{self, Versioned};
 use crate::status::laneway_code::*;
 use crate::status::laneway_status;
 
+pub use completion::*;
 pub use fork::*;
 pub use work::*;
 
@@ -135,6 +137,7 @@ impl From<PoolError> for Failure {
             PoolError::Cancelled => LANEWAY_ECANCELED,
             PoolError::Taken => LANEWAY_EALREADY,
             PoolError::WouldDeadlock => LANEWAY_EDEADLK,
+            PoolError::GlobalExists => LANEWAY_EEXISTS,
             _ => LANEWAY_EUNSUPPORTED,
         };
         Self::from_error(code, &error)
@@ -283,6 +286,69 @@ pub unsafe extern "C" fn laneway_pool_new(
         let options = unsafe { options::read(options) }?;
         let pool = Pool::with_config(config(&options)?)?;
         out.set(share(pool));
+        Ok(LANEWAY_OK.status())
+    })
+}
+
+/// The default pool of the process, built with the defaults unless `laneway_pool_build_global` was
+/// called before.
+///
+/// @param[out] out  the pool, with one reference for the caller.
+/// @param[out] err  why it failed; may be NULL.
+/// @return `LANEWAY_ENOMEM` if a thread could not be started; a later call tries again.
+///
+/// Threads: any, also at the same time.
+/// Blocks: while threads are started.
+/// In callbacks: allowed.
+/// Ownership: the caller owns `*out` and `*err`.
+///
+/// # Safety
+///
+/// `out` and `err` are writable or NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn laneway_pool_global(
+    out: *mut *mut laneway_pool,
+    err: *mut *mut laneway_error,
+) -> laneway_status {
+    // SAFETY: the caller's contract.
+    let report = unsafe { Report::to(err) };
+    boundary(report, || {
+        // SAFETY: the caller's contract.
+        let out = unsafe { Out::required(out, std::ptr::null_mut()) }?;
+        out.set(share(Pool::global()?.clone()));
+        Ok(LANEWAY_OK.status())
+    })
+}
+
+/// Builds the default pool of the process, which is possible once.
+///
+/// @param options   NULL for the defaults.
+/// @param[out] out  the pool, with one reference for the caller.
+/// @param[out] err  why it failed; may be NULL.
+/// @return `LANEWAY_EEXISTS` if it was built before; otherwise as `laneway_pool_new`.
+///
+/// Threads: any, also at the same time.
+/// Blocks: while threads are started.
+/// In callbacks: allowed.
+/// Ownership: the caller owns `*out` and `*err`.
+///
+/// # Safety
+///
+/// As for `laneway_pool_new`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn laneway_pool_build_global(
+    options: *const laneway_pool_options,
+    out: *mut *mut laneway_pool,
+    err: *mut *mut laneway_error,
+) -> laneway_status {
+    // SAFETY: the caller's contract.
+    let report = unsafe { Report::to(err) };
+    boundary(report, || {
+        // SAFETY: the caller's contract.
+        let out = unsafe { Out::required(out, std::ptr::null_mut()) }?;
+        // SAFETY: the caller's contract.
+        let options = unsafe { options::read(options) }?;
+        out.set(share(Pool::build_global(config(&options)?)?.clone()));
         Ok(LANEWAY_OK.status())
     })
 }
