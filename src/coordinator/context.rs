@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::control::Controlled;
 use super::delay::Delay;
@@ -30,12 +30,19 @@ pub struct JobContext<'a> {
     lane: Cow<'a, LaneRef<Entry>>,
     whose: Whose<'a>,
     attempt: u32,
+    /// When the time of the attempt, or of the job, is up.
+    until: Option<Instant>,
     tokens: Option<Arc<Tokens>>,
 }
 
 impl<'a> JobContext<'a> {
-    pub(crate) fn borrowed(lane: &'a LaneRef<Entry>, whose: Whose<'a>, attempt: u32) -> Self {
-        Self { lane: Cow::Borrowed(lane), whose, attempt, tokens: None }
+    pub(crate) fn borrowed(
+        lane: &'a LaneRef<Entry>,
+        whose: Whose<'a>,
+        attempt: u32,
+        until: Option<Instant>,
+    ) -> Self {
+        Self { lane: Cow::Borrowed(lane), whose, attempt, until, tokens: None }
     }
 
     /// A context that a future may own, and its tokens, whose body's hold is the future's.
@@ -43,12 +50,14 @@ impl<'a> JobContext<'a> {
         lane: &LaneRef<Entry>,
         control: Arc<dyn Controlled>,
         attempt: u32,
+        until: Option<Instant>,
     ) -> (JobContext<'static>, Arc<Tokens>) {
         let tokens = Arc::new(TokenGroup::new(lane.clone()));
         let context = JobContext {
             lane: Cow::Owned(lane.clone()),
             whose: Whose::Shared(control),
             attempt,
+            until,
             tokens: Some(tokens.clone()),
         };
         (context, tokens)
@@ -67,7 +76,9 @@ impl<'a> JobContext<'a> {
     /// Takes a token: when the body returns `Ok`, the job stays pending, without a worker, until
     /// every token has succeeded. The first failure fails the attempt.
     ///
-    /// Once the attempt is over, a token is taken in vain: finishing it has no effect.
+    /// Once the attempt is over, a token is taken in vain: finishing it has no effect. The place of
+    /// the call is what a watchdog names ([`JobEvent::Overdue`](super::JobEvent::Overdue)).
+    #[track_caller]
     pub fn defer(&mut self) -> Token {
         let lane = &self.lane;
         let tokens =
@@ -75,22 +86,23 @@ impl<'a> JobContext<'a> {
         Token::new(TokenGroup::defer(tokens))
     }
 
-    /// True once the job is cancelled or the coordinator is shut down: return soon. What the body
-    /// returns still counts; after a failure there is no further attempt.
+    /// True once the job is cancelled, its time is up or the coordinator is shut down: return soon.
+    /// What the body returns still counts.
     pub fn is_cancelled(&self) -> bool {
         self.stopped().is_some()
     }
 
     /// Sleeps on this worker's thread, which does nothing else meanwhile; ends early, with the
-    /// cause, if the job is cancelled or the coordinator is shut down.
+    /// cause, if the job is cancelled, its time is up or the coordinator is shut down.
     ///
     /// Meant for bodies that poll something. A body that only waits should take a token, and an
     /// async body should await [`delay`](Self::delay).
     ///
     /// # Errors
-    /// [`JobError::Cancelled`] or [`JobError::Shutdown`], to be handed on with `?`.
+    /// [`JobError::Cancelled`], [`JobError::TimedOut`] or [`JobError::Shutdown`], to be handed on with `?`.
     pub fn sleep(&self, time: Duration) -> Result<(), JobError> {
         let deadline = self.inner().pool().clock().after(time);
+        let deadline = self.until.map_or(deadline, |until| until.min(deadline));
         self.inner().doze().until(deadline, || self.stopped())
     }
 
@@ -127,7 +139,11 @@ impl<'a> JobContext<'a> {
         if cancelled || self.inner().marks().cancel(lane.group(), lane.key()) {
             return Some(JobError::Cancelled);
         }
-        self.inner().is_stopping().then_some(JobError::Shutdown)
+        if self.inner().is_stopping() {
+            return Some(JobError::Shutdown);
+        }
+        let until = self.until?;
+        (self.inner().pool().clock().now() >= until).then_some(JobError::TimedOut)
     }
 }
 
@@ -168,6 +184,7 @@ impl UndoContext<'_> {
 
     /// Takes a token, as [`JobContext::defer`] does for the body: the undo has succeeded when it
     /// returned `Ok` and every token has succeeded.
+    #[track_caller]
     pub fn defer(&mut self) -> Token {
         self.job.defer()
     }

@@ -113,6 +113,8 @@ pub(crate) trait Controlled: Send + Sync {
     fn control(&self) -> &Control;
     /// Cancels the job; false if it has ended.
     fn cancel(&self) -> bool;
+    /// Ends the job if it has not started: its time in the queue is up.
+    fn expire(&self);
 }
 
 /// See the page.
@@ -151,6 +153,29 @@ impl Control {
         let _ = self.lane.set(lane.clone()); // the same at every turn
         // AcqRel [job-start]: as in `start`.
         self.word.fetch_or(STOPPED_SHORT, Ordering::AcqRel) & CANCELLED == 0
+    }
+
+    /// Claims a job that has not started, to end it: its time in the queue is up. False if it has
+    /// started, or somebody else ends it.
+    pub(crate) fn expire(&self) -> bool {
+        // Relaxed: only the first guess of the exchange.
+        let mut word = self.word.load(Ordering::Relaxed);
+        while word & (STARTED | CANCELLED) == 0 {
+            // AcqRel, Relaxed [job-start]: as in `cancel`; a failed guess is only tried again.
+            match self.word.compare_exchange(
+                word,
+                word | CANCELLED,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => {
+                    self.lane.get().into_iter().for_each(LaneRef::wake);
+                    return true;
+                }
+                Err(now) => word = now,
+            }
+        }
+        false
     }
 
     /// Asks the job to stop, from any thread.
@@ -203,6 +228,16 @@ mod tests {
         assert_eq!(control.start(None), Start::Granted);
         assert_eq!(control.cancel(), Cancel::Asked);
         assert!(control.is_cancelled());
+    }
+
+    #[test]
+    fn only_a_job_that_has_not_started_and_is_not_cancelled_expires() {
+        let [queued, started, cancelled] = [(); 3].map(|()| Control::new());
+        assert_eq!(started.start(None), Start::Granted);
+        assert_eq!(cancelled.cancel(), Cancel::EndUnstarted);
+        assert!(queued.expire() && !started.expire() && !cancelled.expire());
+        assert_eq!(queued.start(None), Start::Refused);
+        assert!(!started.is_cancelled());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::Weak;
 
 use super::entry::Entry;
 use super::inner::Inner;
+use super::observe::CoordinatorConfig;
 use crate::lane::{Key, Lanes, Shard};
 use crate::pool::Pool;
 use crate::sync::Arc;
@@ -19,8 +20,8 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    pub(crate) fn new(pool: &Pool) -> Self {
-        let inner = Arc::new(Inner::new(pool));
+    pub(crate) fn new(pool: &Pool, config: CoordinatorConfig) -> Self {
+        let inner = Arc::new(Inner::new(pool, config));
         let lanes = Lanes::new(pool, &inner);
         let shards: Box<[Weak<Shard<Entry>>]> = lanes.shards().map(Arc::downgrade).collect();
         inner.keep(pool.on_ended(move || {

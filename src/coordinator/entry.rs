@@ -136,7 +136,7 @@ fn run_plain(body: InlineDetached, lane: &LaneRef<Entry>) -> (Entry, Step) {
         return (drop_plain(body, lane, OutcomeKind::Lost), END);
     }
     inner.stats().started();
-    let mut context = JobContext::borrowed(lane, Whose::Nobody, 1);
+    let mut context = JobContext::borrowed(lane, Whose::Nobody, 1, None);
     let result = unwind::halt(|| body.call(&mut context));
     let tokens = context.into_tokens();
     let result = result.unwrap_or_else(|payload| {

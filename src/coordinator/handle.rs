@@ -16,6 +16,7 @@ use super::current;
 use super::entry::Entry;
 use super::error::WaitError;
 use super::inner::Inner;
+use super::observe::JobEvent;
 use super::outcome::JobOutcome;
 use crate::base::promise::{Promise, Registration};
 use crate::lane::{Address, Key};
@@ -51,8 +52,11 @@ impl<T: Send + 'static> Ticket<T> {
     /// Stores the outcome and wakes whoever waits for it. Never unwinds: a waker that panics is
     /// reported to the pool.
     pub(crate) fn publish(&self, outcome: JobOutcome<T>) {
-        self.inner().stats().ended(outcome.kind());
+        let inner = self.inner();
+        inner.stats().ended(outcome.kind());
         self.control.show(JobStatus::Ended);
+        let (key, kind) = (self.key(), outcome.kind());
+        inner.observe(&JobEvent::Ended { key, outcome: kind, cause: outcome.cause() });
         match unwind::halt(|| self.outcome.fulfil(outcome)) {
             Ok(first) => debug_assert!(first.is_ok(), "a job ends once"),
             Err(payload) => self.inner().pool().report_panic(payload),
@@ -84,6 +88,12 @@ impl<T: Send + 'static> Controlled for Ticket<T> {
             Cancel::Nothing => {}
         }
         true
+    }
+
+    fn expire(&self) {
+        if self.control.expire() {
+            self.publish(JobOutcome::Expired);
+        }
     }
 }
 

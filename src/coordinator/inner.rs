@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::doze::Doze;
 use super::marks::Marks;
+use super::observe::{CoordinatorConfig, JobEvent};
 use super::stats::Stats;
 use crate::pool::{Farewell, Pool, unwind};
 use crate::sync::{AtomicU32, Ordering};
@@ -33,6 +34,7 @@ pub(crate) struct Inner {
     stats: Stats,
     doze: Doze,
     marks: Marks,
+    config: CoordinatorConfig,
     /// The moment that times are counted from.
     origin: Instant,
     /// Ends the jobs that wait for something outside when the pool ends.
@@ -40,8 +42,9 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    pub(crate) fn new(pool: &Pool) -> Self {
+    pub(crate) fn new(pool: &Pool, config: CoordinatorConfig) -> Self {
         Self {
+            config,
             pool: pool.clone(),
             phase: AtomicU32::new(Phase::Open as u32),
             stats: Stats::new(),
@@ -71,6 +74,24 @@ impl Inner {
 
     pub(crate) fn marks(&self) -> &Marks {
         &self.marks
+    }
+
+    pub(crate) fn config(&self) -> &CoordinatorConfig {
+        &self.config
+    }
+
+    /// True if plain jobs are to be looked at as closely as others.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.config.observer.is_some() || self.config.watchdog.is_some()
+    }
+
+    /// Tells the observer, if there is one.
+    pub(crate) fn observe(&self, event: &JobEvent<'_>) {
+        if let Some(observer) = &self.config.observer
+            && let Err(payload) = unwind::halt(|| observer.event(event))
+        {
+            self.pool.report_panic(payload);
+        }
     }
 
     /// The moment that times in words are counted from, in nanoseconds.

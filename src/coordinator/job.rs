@@ -50,6 +50,20 @@ pub enum OpenTokens {
     Ignore,
 }
 
+/// What happens to a body that is still on a worker when its time is up; see
+/// [`Job::attempt_timeout`] and [`Job::deadline`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overrun {
+    /// It keeps its lane until it returns, and then its result counts: two jobs of one key never
+    /// run at once.
+    #[default]
+    Wait,
+    /// The attempt fails with [`JobError::TimedOut`] and the lane goes on *while the body still runs*:
+    /// exclusion is given up for this job. What it returns later is dropped; it is not run again. The
+    /// body takes a worker of its own instead of the lane's turn, until it returns.
+    Abandon,
+}
+
 /// The future of an async body.
 pub(crate) type BodyFuture<T> = Pin<Box<dyn Future<Output = Result<T, JobError>> + Send>>;
 
@@ -88,6 +102,10 @@ pub(crate) struct Rules {
     pub(crate) on_double_fault: OnDoubleFault,
     pub(crate) open_tokens: OpenTokens,
     pub(crate) attempt_timeout: Option<Duration>,
+    pub(crate) queue_timeout: Option<Duration>,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) overrun: Overrun,
+    pub(crate) watch: Option<Duration>,
 }
 
 impl Rules {
@@ -98,6 +116,10 @@ impl Rules {
         on_double_fault: OnDoubleFault::Continue,
         open_tokens: OpenTokens::Await,
         attempt_timeout: None,
+        queue_timeout: None,
+        deadline: None,
+        overrun: Overrun::Wait,
+        watch: None,
     };
 
     /// The rules among `options`, or those of a job without any.
@@ -244,10 +266,42 @@ impl<T: Send + 'static> Job<T> {
     /// When the time is up the attempt fails with [`JobError::TimedOut`], open tokens are ignored
     /// and the future is dropped.
     ///
-    /// A body on a worker's stack cannot be stopped from outside: it keeps its lane until it
-    /// returns, and then its result counts.
+    /// A body on a worker's stack cannot be stopped from outside: it is told
+    /// ([`JobContext::is_cancelled`], [`JobContext::sleep`]), keeps its lane until it returns, and
+    /// then its result counts; unless [`overrun`](Self::overrun) says otherwise.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.options().rules.attempt_timeout = Some(timeout);
+        self
+    }
+
+    /// How long it may wait for its start, from its submission. A job that has not started by then
+    /// ends as [`Expired`](super::JobOutcome::Expired), also behind a job that runs, a pause or a
+    /// hold.
+    pub fn queue_timeout(mut self, timeout: Duration) -> Self {
+        self.options().rules.queue_timeout = Some(timeout);
+        self
+    }
+
+    /// How long it may take in all, from its submission, its undo not included. When the time is up
+    /// a job that has not started ends as [`Expired`](super::JobOutcome::Expired), and one that has
+    /// as after the time-out of its last attempt ([`attempt_timeout`](Self::attempt_timeout)). An attempt that could not
+    /// begin before the deadline is not waited for: the failure before it counts.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.options().rules.deadline = Some(deadline);
+        self
+    }
+
+    /// What happens if the body is still on a worker when its time is up. Default: it is waited for.
+    pub fn overrun(mut self, rule: Overrun) -> Self {
+        self.options().rules.overrun = rule;
+        self
+    }
+
+    /// Tells the [`Observer`](super::Observer) if an attempt takes longer than this, while it goes on;
+    /// nothing is ended. Default: what the coordinator's
+    /// [`watchdog`](super::CoordinatorConfig::watchdog) says.
+    pub fn watch(mut self, after: Duration) -> Self {
+        self.options().rules.watch = Some(after);
         self
     }
 }

@@ -28,15 +28,18 @@ mod inner;
 mod job;
 mod keys;
 mod marks;
+mod observe;
 mod outcome;
 mod retry;
 mod run;
 mod running;
 mod state;
 mod stats;
+mod stray;
 mod token;
 mod token_group;
 mod waker;
+mod watch;
 
 use std::fmt;
 use std::time::Duration;
@@ -47,10 +50,11 @@ pub use delay::Delay;
 pub use error::{DrainError, JobError, SharedError, SubmitError, WaitError};
 pub use explain::Explanation;
 pub use handle::{JobControl, JobHandle, Waited};
-pub use job::{Job, OnDoubleFault, OnFailure, OpenTokens};
+pub use job::{Job, OnDoubleFault, OnFailure, OpenTokens, Overrun};
 pub use keys::Keys;
+pub use observe::{CoordinatorConfig, Doing, JobEvent, Observer};
 pub use outcome::{JobOutcome, OutcomeKind};
-pub use retry::{Classify, Jitter, RetryPolicy, Verdict};
+pub use retry::{Backoff, Classify, Jitter, RetryPolicy, Verdict};
 pub use stats::CoordinatorCounters;
 pub use token::{Token, TokenEnd};
 
@@ -95,7 +99,12 @@ pub struct Coordinator {
 impl Coordinator {
     /// A coordinator on `pool`. One pool can serve many.
     pub fn new(pool: &Pool) -> Self {
-        Self { door: Arc::new(Door::new(pool)) }
+        Self::with_config(pool, CoordinatorConfig::default())
+    }
+
+    /// As [`new`](Self::new), as `config` says.
+    pub fn with_config(pool: &Pool, config: CoordinatorConfig) -> Self {
+        Self { door: Arc::new(Door::new(pool, config)) }
     }
 
     fn inner(&self) -> &Inner {
@@ -129,9 +138,7 @@ impl Coordinator {
             return Err(refuse(job));
         }
         let ticket = Arc::new(Ticket::new(self.lanes().address(key)));
-        let run = Run::new(ticket.clone(), job);
-        self.inner().stats().created();
-        ticket.address().submit(Entry::Full(Box::new(run)));
+        self.send(Run::new(ticket.clone(), job));
         Ok(JobHandle::new(ticket))
     }
 
@@ -152,18 +159,26 @@ impl Coordinator {
         if let Some(refuse) = self.refusal(&key) {
             return Err(refuse(job));
         }
-        self.inner().stats().created();
         match job {
-            Job { body: Body::Once(Some(body)), options: None } => {
+            Job { body: Body::Once(Some(body)), options: None } if !self.inner().is_watched() => {
+                self.inner().stats().created();
                 self.lanes().submit(key, Entry::Plain(body.detached()));
             }
             job => {
                 let ticket = Arc::new(Ticket::new(self.lanes().address(key)));
-                let run = Run::detached(ticket.clone(), job);
-                ticket.address().submit(Entry::Full(Box::new(run)));
+                self.send(Run::detached(ticket, job));
             }
         }
         Ok(())
+    }
+
+    /// Sends a job into its lane.
+    fn send<T: Send + 'static>(&self, mut run: Run<T>) {
+        self.inner().stats().created();
+        let ticket = run.ticket().clone();
+        self.inner().observe(&JobEvent::Submitted { key: ticket.key() });
+        run.set_deadlines();
+        ticket.address().submit(Entry::Full(Box::new(run)));
     }
 
     /// What a job under `key` is answered, if it is not accepted.

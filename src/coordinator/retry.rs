@@ -33,6 +33,17 @@ pub enum Jitter {
     None,
 }
 
+/// How the delay grows from re-try to re-try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Backoff {
+    /// By [`factor`](RetryPolicy::factor), from [`delay_base`](RetryPolicy::delay_base) on.
+    #[default]
+    Exponential,
+    /// One second divided by the tries that are left; see [`RetryPolicy::odl`].
+    Odl,
+}
+
 /// Decides what an error means; see [`RetryPolicy::classify`].
 pub type Classify = Arc<dyn Fn(&JobError) -> Verdict + Send + Sync>;
 
@@ -57,6 +68,8 @@ pub struct RetryPolicy {
     pub retries: u32,
     /// The delay before the first re-try. Default 10 ms.
     pub delay_base: Duration,
+    /// How delays grow. Default [`Backoff::Exponential`].
+    pub backoff: Backoff,
     /// What each further delay is multiplied by. Default 2.
     pub factor: u32,
     /// The longest delay. Default 10 s.
@@ -81,6 +94,7 @@ impl fmt::Debug for RetryPolicy {
         f.debug_struct("RetryPolicy")
             .field("retries", &self.retries)
             .field("delay_base", &self.delay_base)
+            .field("backoff", &self.backoff)
             .field("factor", &self.factor)
             .field("delay_max", &self.delay_max)
             .field("jitter", &self.jitter)
@@ -99,6 +113,7 @@ impl RetryPolicy {
     pub(crate) const DEFAULT: Self = Self {
         retries: 0,
         delay_base: Duration::from_millis(10),
+        backoff: Backoff::Exponential,
         factor: 2,
         delay_max: Duration::from_secs(10),
         jitter: Jitter::Full,
@@ -111,9 +126,60 @@ impl RetryPolicy {
         Self { retries, ..Self::default() }
     }
 
+    /// This many re-tries, each after exactly `delay`.
+    pub fn constant(retries: u32, delay: Duration) -> Self {
+        let jitter = Jitter::None;
+        Self { retries, delay_base: delay, delay_max: delay, factor: 1, jitter, ..Self::default() }
+    }
+
+    /// This many re-tries; the first delay is at most `base`, each further one twice the one before,
+    /// up to `longest`, with full jitter.
+    pub fn exponential(retries: u32, base: Duration, longest: Duration) -> Self {
+        Self { retries, delay_base: base, delay_max: longest, ..Self::default() }
+    }
+
+    /// The schedule of OpenDaylight's job coordinator, for those who come from there.
+    ///
+    /// Its number counts *tries*, not re-tries: `odl(3)` runs a body at most three times, `odl(0)`
+    /// and `odl(1)` once. The gap before run *k* of *n* is 1000/(*n* − *k* + 1) ms, in whole
+    /// milliseconds and without jitter: short at first, one second before the last run. A conflict is
+    /// a failure like any other.
+    ///
+    /// ```
+    /// use laneway::RetryPolicy;
+    /// use std::time::Duration;
+    /// let policy = RetryPolicy::odl(3);
+    /// assert_eq!(policy.retries, 2);
+    /// assert_eq!(policy.delay_ceiling(1), Duration::from_millis(500)); // before run 2 of 3
+    /// assert_eq!(policy.delay_ceiling(2), Duration::from_millis(1000)); // before run 3 of 3
+    /// ```
+    pub fn odl(tries: u32) -> Self {
+        let classify: Classify = Arc::new(|error| match RetryPolicy::DEFAULT.verdict(error) {
+            Verdict::Conflict => Verdict::Retry,
+            verdict => verdict,
+        });
+        Self {
+            retries: tries.saturating_sub(1),
+            delay_base: Duration::from_secs(1),
+            delay_max: Duration::from_secs(1),
+            backoff: Backoff::Odl,
+            jitter: Jitter::None,
+            classify: Some(classify),
+            ..Self::default()
+        }
+    }
+
     /// The longest delay before re-try number `retry` (from 1), before it is spread.
     pub fn delay_ceiling(&self, retry: u32) -> Duration {
-        ceiling(self.delay_base, self.factor, self.delay_max, retry)
+        match self.backoff {
+            Backoff::Exponential => ceiling(self.delay_base, self.factor, self.delay_max, retry),
+            Backoff::Odl => {
+                // n = retries + 1 tries, and re-try r comes before run k = r + 1.
+                let left = self.retries.saturating_sub(retry) + 1;
+                let millis = self.delay_base.as_millis() / u128::from(left);
+                Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX)).min(self.delay_max)
+            }
+        }
     }
 
     /// What `error` means: the answer of `classify` if it is set, else conflicts are conflicts;
@@ -193,6 +259,7 @@ mod tests {
         RetryPolicy {
             retries: 3,
             delay_base: Duration::from_millis(10),
+            backoff: Backoff::Exponential,
             factor: 3,
             delay_max: Duration::from_millis(50),
             jitter: Jitter::None,
@@ -213,6 +280,21 @@ mod tests {
     #[test]
     fn delays_grow_by_the_factor_up_to_the_longest() {
         assert_eq!(delays(&policy(), Verdict::Retry), [10, 30, 50]);
+    }
+
+    #[test]
+    fn the_ancestors_schedule_divides_a_second_by_the_tries_left() {
+        let conflict = JobError::conflict("stale");
+        assert_eq!(RetryPolicy::odl(4).verdict(&conflict), Verdict::Retry);
+        assert_eq!(delays(&RetryPolicy::odl(4), Verdict::Retry), [333, 500, 1000]);
+        assert!(delays(&RetryPolicy::odl(1), Verdict::Retry).is_empty());
+        assert!(delays(&RetryPolicy::odl(0), Verdict::Retry).is_empty());
+    }
+
+    #[test]
+    fn a_constant_policy_waits_the_same_each_time() {
+        let policy = RetryPolicy::constant(3, Duration::from_millis(7));
+        assert_eq!(delays(&policy, Verdict::Retry), [7, 7, 7]);
     }
 
     #[test]

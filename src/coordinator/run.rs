@@ -13,6 +13,9 @@
 
 mod attempt;
 mod ending;
+mod report;
+
+use std::time::Instant;
 
 use super::alarm::Alarm;
 use super::control::{Controlled, JobStatus, Start};
@@ -27,7 +30,7 @@ use super::outcome::JobOutcome;
 use super::state::{Action, Ending, Event, Part, Stage, State};
 use super::token::{TokenEnd, Tokens};
 use crate::lane::{Abandon, Address, LaneRef, Step};
-use crate::pool::unwind;
+use crate::pool::{Timer, Work, unwind};
 use crate::sync::Arc;
 use attempt::{Attempt, Progress};
 
@@ -49,6 +52,10 @@ pub(crate) struct Run<T: Send + 'static> {
     published: bool,
     /// It was submitted without a handle.
     detached: bool,
+    /// Ends it if it has not started by then.
+    expiry: Option<(Instant, Timer)>,
+    /// When its time is up, its undo aside.
+    deadline: Option<Instant>,
 }
 
 impl<T: Send + 'static> Run<T> {
@@ -68,7 +75,37 @@ impl<T: Send + 'static> Run<T> {
             ending: None,
             published: false,
             detached: false,
+            expiry: None,
+            deadline: None,
         }
+    }
+
+    pub(crate) fn ticket(&self) -> &Arc<Ticket<T>> {
+        &self.ticket
+    }
+
+    /// Starts the times that run from the submission.
+    pub(crate) fn set_deadlines(&mut self) {
+        let rules = self.rules();
+        let limits = (rules.queue_timeout, rules.deadline);
+        if limits == (None, None) {
+            return;
+        }
+        let pool = self.ticket.inner().pool().clone();
+        self.deadline = limits.1.map(|limit| pool.clock().after(limit));
+        let queue = limits.0.map(|limit| pool.clock().after(limit));
+        if let Some(due) = queue.into_iter().chain(self.deadline).min() {
+            let ticket = self.ticket.clone();
+            let timer = pool.schedule_work_at(due, Work::once(move || ticket.expire()));
+            self.expiry = Some((due, timer));
+        }
+    }
+
+    /// The job starts, or has ended otherwise. False if it has come too late.
+    fn leave_queue(&mut self) -> bool {
+        let Some((due, timer)) = self.expiry.take() else { return true };
+        timer.cancel();
+        self.ticket.inner().pool().clock().now() < due
     }
 
     /// The same, for a job whose handle nobody has.
@@ -103,6 +140,7 @@ impl<T: Send + 'static> Run<T> {
                 }
                 Action::Wait => {
                     self.arm_timeout(lane);
+                    self.watch_again(lane);
                     return Step::Waiting;
                 }
                 Action::Ignore => return Step::Waiting,
@@ -119,6 +157,7 @@ impl<T: Send + 'static> Run<T> {
         match self.state {
             State::Queued => self.first_turn(lane),
             State::Active(part, stage) => {
+                self.look_at_watch(lane);
                 let ready = match stage {
                     Stage::Waiting => self.waited(part),
                     Stage::Failing => self.others_settled(part),
@@ -138,6 +177,9 @@ impl<T: Send + 'static> Run<T> {
         }
         if pass == Pass::Cancel {
             self.ticket.cancel();
+        }
+        if !self.leave_queue() {
+            self.ticket.expire();
         }
         Some(match self.ticket.control().start(Some(lane)) {
             Start::Refused => {
@@ -164,7 +206,7 @@ impl<T: Send + 'static> Run<T> {
         if tokens.is_settled() {
             return Some(self.settled(part));
         }
-        if self.rules().open_tokens == OpenTokens::Ignore {
+        if self.rules().open_tokens == OpenTokens::Ignore && !self.attempt.is_on_its_own() {
             let error = tokens.first_failure().cloned()?;
             return Some(self.failed(part, error));
         }
@@ -184,6 +226,9 @@ impl<T: Send + 'static> Run<T> {
             return Some(Event::Lost);
         }
         let cause = self.stop_cause().filter(|_| part == Part::Body)?;
+        if self.attempt.is_on_its_own() {
+            return None; // it is told, and its lane waits for it
+        }
         self.give_up_attempt();
         self.cause = Some(cause);
         Some(Event::Stop)
@@ -293,6 +338,8 @@ impl<T: Send + 'static> Steps for Run<T> {
             Part::Undo => self.of_undo.attempts,
         };
         let stage = match stage {
+            // Told by the thread that runs it.
+            Stage::Waiting if self.attempt.is_on_its_own() => None,
             Stage::Waiting | Stage::Failing => Some(match &self.attempt.tokens {
                 Some(tokens) if !self.attempt.has_future() => {
                     Explanation::WaitingForTokens { attempt, tokens: tokens.open() }

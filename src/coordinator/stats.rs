@@ -23,10 +23,12 @@ enum Count {
     StartedEnded,
     Retries,
     Conflicts,
+    /// Reports of attempts that take too long.
+    Overdue,
 }
 
 const OUTCOMES: usize = OutcomeKind::ALL.len();
-const COUNTS: usize = OUTCOMES + Count::Conflicts as usize + 1;
+const COUNTS: usize = OUTCOMES + Count::Overdue as usize + 1;
 
 type Stripe = CachePadded<[AtomicU64; COUNTS]>;
 
@@ -78,6 +80,10 @@ impl Stats {
         self.add(OUTCOMES + count as usize);
     }
 
+    pub(crate) fn overdue(&self) {
+        self.add(OUTCOMES + Count::Overdue as usize);
+    }
+
     pub(crate) fn ended(&self, outcome: OutcomeKind) {
         self.add(outcome as usize);
     }
@@ -108,6 +114,7 @@ impl Stats {
             outcomes,
             retries: count(Count::Retries),
             conflicts: count(Count::Conflicts),
+            overdue: count(Count::Overdue),
             queued: created.saturating_sub(ended).saturating_sub(running),
             running,
             lanes_open: 0,
@@ -127,6 +134,8 @@ pub struct CoordinatorCounters {
     pub retries: u64,
     /// Further attempts that were granted after a conflict.
     pub conflicts: u64,
+    /// Times that a watchdog reported an attempt.
+    pub overdue: u64,
     /// Jobs that have not had their first turn.
     pub queued: u64,
     /// Jobs that were started and have not ended: on a worker, waiting, backing off, rolling back.

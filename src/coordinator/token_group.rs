@@ -18,8 +18,10 @@
 //! attempt. Waking is the caller's: this file imports the facade only, so the model checker can
 //! include it.
 
-use crate::sync::{Arc, AtomicPtr, AtomicU32, AtomicUsize, Ordering, UnsafeCell};
+use std::panic::Location;
 use std::ptr;
+
+use crate::sync::{Arc, AtomicPtr, AtomicU32, AtomicUsize, Ordering, UnsafeCell};
 
 /// Set in `open` when nobody waits for the group any more.
 const CLOSED: usize = 1 << (usize::BITS - 1);
@@ -58,6 +60,8 @@ struct Node<E> {
     state: AtomicU32,
     error: UnsafeCell<Option<E>>,
     next: *mut Node<E>,
+    /// Where it was taken.
+    place: &'static Location<'static>,
 }
 
 /// See the page. `C` is what finishers need to wake the waiter; it is carried, never looked at.
@@ -91,6 +95,7 @@ impl<E, C> TokenGroup<E, C> {
     }
 
     /// Adds a token; `None` if the group is settled or closed.
+    #[track_caller]
     pub(crate) fn defer(group: &Arc<Self>) -> Option<Hold<E, C>> {
         // Relaxed: only a first guess for the exchange below.
         let mut open = group.open.load(Ordering::Relaxed);
@@ -110,6 +115,7 @@ impl<E, C> TokenGroup<E, C> {
             state: AtomicU32::new(OPEN),
             error: UnsafeCell::new(None),
             next: ptr::null_mut(),
+            place: Location::caller(),
         }));
         // Relaxed: a guess, and the pointer is only stored, not followed.
         let mut newest = group.newest.load(Ordering::Relaxed);
@@ -192,6 +198,24 @@ impl<E, C> TokenGroup<E, C> {
         }
         ends.reverse();
         ends
+    }
+
+    /// Where the tokens were taken that are open, in the order of their creation.
+    pub(crate) fn open_places(&self) -> Vec<&'static Location<'static>> {
+        let mut places = Vec::new();
+        // Acquire [token-list]: as in `ends`.
+        let mut node = self.newest.load(Ordering::Acquire);
+        while !node.is_null() {
+            // SAFETY: nodes live as long as the group, and a node on the list is whole.
+            let this = unsafe { &*node };
+            // Relaxed: a figure.
+            if matches!(this.state.load(Ordering::Relaxed), OPEN | TAKEN) {
+                places.push(this.place);
+            }
+            node = this.next;
+        }
+        places.reverse();
+        places
     }
 
     fn give_back(&self) -> Finished {

@@ -12,13 +12,15 @@ use crate::coordinator::alarm::Alarm;
 use crate::coordinator::context::{JobContext, UndoContext, Whose};
 use crate::coordinator::entry::Entry;
 use crate::coordinator::error::JobError;
-use crate::coordinator::job::{Body, BodyFuture, OpenTokens, Rules, Undo};
+use crate::coordinator::job::{Body, BodyFuture, OpenTokens, Overrun, Rules, Undo};
 use crate::coordinator::retry::{Again, Spent, Verdict};
 use crate::coordinator::running;
 use crate::coordinator::state::{Event, Part, State};
+use crate::coordinator::stray::Stray;
 use crate::coordinator::token::{TokenEnd, Tokens};
 use crate::coordinator::token_group::Finished;
 use crate::coordinator::waker::TurnWaker;
+use crate::coordinator::watch::Watch;
 use crate::lane::LaneRef;
 use crate::pool::unwind;
 use crate::sync::Arc;
@@ -44,6 +46,11 @@ pub(super) struct Attempt<T> {
     pub(super) delay: Duration,
     /// When the backoff is over.
     pub(super) due: Option<Instant>,
+    /// When it began.
+    pub(super) since: Option<Instant>,
+    pub(super) watch: Option<Watch>,
+    /// A body that runs beside its lane.
+    stray: Option<Stray<T>>,
 }
 
 impl<T> Attempt<T> {
@@ -55,7 +62,15 @@ impl<T> Attempt<T> {
         expires: None,
         delay: Duration::ZERO,
         due: None,
+        since: None,
+        watch: None,
+        stray: None,
     };
+
+    /// True while a body runs beside its lane.
+    pub(super) fn is_on_its_own(&self) -> bool {
+        self.stray.is_some()
+    }
 
     /// True while an async body has not returned.
     pub(super) fn has_future(&self) -> bool {
@@ -80,9 +95,13 @@ impl<T> Polled<T> {
 impl<T: Send + 'static> Run<T> {
     pub(super) fn start_attempt(&mut self, part: Part, lane: &LaneRef<Entry>) -> Event {
         let clock = self.ticket.inner().pool().clock();
-        let expires = self.rules().attempt_timeout.map(|timeout| clock.after(timeout));
         let (now, origin) = (clock.now(), self.ticket.inner().origin());
-        self.attempt = Attempt { expires, ..Attempt::NONE };
+        let timeout = self.rules().attempt_timeout.map(|timeout| clock.after(timeout));
+        let deadline = self.deadline.filter(|_| part == Part::Body);
+        let expires = timeout.into_iter().chain(deadline).min();
+        self.attempt = Attempt { expires, since: Some(now), ..Attempt::NONE };
+        self.watch(lane, now);
+        self.tell_start(part);
         match part {
             Part::Body => {
                 self.of_body.attempts += 1;
@@ -106,12 +125,21 @@ impl<T: Send + 'static> Run<T> {
     /// Calls the body; `None` if it is a future that waits.
     fn run_body(&mut self, lane: &LaneRef<Entry>) -> Option<Result<T, JobError>> {
         let attempt = self.of_body.attempts;
+        let until = self.attempt.expires;
+        let is_future = matches!(self.body, Body::Future(_));
+        if self.rules().overrun == Overrun::Abandon && until.is_some() && !is_future {
+            let body = std::mem::replace(&mut self.body, Body::Once(None));
+            let (stray, tokens) = Stray::send(body, lane, self.ticket.clone(), attempt, until);
+            self.attempt.stray = Some(stray);
+            self.attempt.tokens = Some(tokens);
+            return None;
+        }
         let whose = Whose::Borrowed(&*self.ticket);
-        let mut context = JobContext::borrowed(lane, whose, attempt);
+        let mut context = JobContext::borrowed(lane, whose, attempt, until);
         let result = match &mut self.body {
             Body::Future(body) => {
                 let job = self.ticket.clone();
-                let (context, tokens) = JobContext::owned(lane, job, attempt);
+                let (context, tokens) = JobContext::owned(lane, job, attempt, until);
                 self.attempt.tokens = Some(tokens);
                 return match unwind::halt(|| body(context)) {
                     Ok(future) => {
@@ -134,7 +162,7 @@ impl<T: Send + 'static> Run<T> {
     fn run_undo(&mut self, lane: &LaneRef<Entry>) -> Result<(), JobError> {
         let undo = self.options.as_mut().and_then(|options| options.undo.as_mut());
         let mut context = UndoContext {
-            job: JobContext::borrowed(lane, Whose::Nobody, self.of_undo.attempts),
+            job: JobContext::borrowed(lane, Whose::Nobody, self.of_undo.attempts, None),
             cause: self.cause.as_ref().expect("what is undone has failed"),
             attempts: self.of_body.attempts,
             ends: &self.ends,
@@ -150,8 +178,13 @@ impl<T: Send + 'static> Run<T> {
         result.unwrap_or_else(|payload| Err(self.panicked(payload)))
     }
 
-    /// Polls the future if it was woken.
+    /// Polls the future if it was woken; takes what a body brought back that ran beside its lane.
     pub(super) fn poll(&mut self) -> Option<Result<T, JobError>> {
+        if let Some(returned) = self.attempt.stray.as_ref().and_then(Stray::take) {
+            self.attempt.stray = None;
+            self.body = returned.body;
+            return Some(returned.result.unwrap_or_else(|payload| Err(self.panicked(payload))));
+        }
         let polled = self.attempt.future.as_mut()?;
         if !polled.turn.take() {
             return None;
@@ -213,10 +246,12 @@ impl<T: Send + 'static> Run<T> {
         self.give_up_attempt();
         let stop = self.stop_cause().filter(|_| part == Part::Body);
         if let Some(cause) = stop {
+            self.tell_failure(part, &error, false);
             self.cause = Some(cause);
             return Event::Failed { again: false };
         }
         let again = self.judge(part, &error);
+        self.tell_failure(part, &error, again);
         match part {
             Part::Body => self.cause = Some(error),
             Part::Undo => self.rollback = Some(error),
@@ -242,6 +277,10 @@ impl<T: Send + 'static> Run<T> {
         });
         match progress.spent.draw(policy, verdict, random()) {
             Again::After { delay, conflict } => {
+                let begins = self.ticket.inner().pool().clock().after(delay);
+                if part == Part::Body && self.deadline.is_some_and(|deadline| begins >= deadline) {
+                    return false;
+                }
                 self.attempt.delay = delay;
                 self.ticket.inner().stats().retried(conflict);
                 true

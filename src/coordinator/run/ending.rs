@@ -52,6 +52,7 @@ impl<T: Send + 'static> Run<T> {
     /// Drops what the user gave, then stores the outcome; once.
     pub(super) fn publish(&mut self, outcome: JobOutcome<T>) {
         self.give_up_attempt();
+        self.leave_queue();
         let body = std::mem::replace(&mut self.body, Body::Once(None));
         self.ticket.inner().discard((body, self.options.take()));
         if self.state == State::Queued {
