@@ -214,3 +214,39 @@ fn a_witness_that_cannot_be_read_proves_nothing() {
     let mut store = FileStore::open(directory.path()).expect("the file itself is whole");
     assert_eq!(store.load().expect("whole").entries, entries_after(3));
 }
+
+/// Commits that put or remove the records `from..to`, a thousand a commit; answers the revision.
+fn sweep(store: &mut FileStore, mut revision: Revision, from: u64, to: u64, put: bool) -> Revision {
+    for start in (from..to).step_by(1000) {
+        let write = |sequence: u64| Write {
+            kind: Kind::Record,
+            sequence: Sequence(sequence),
+            id: TaskId::from(format!("t{sequence}")),
+            value: put.then(|| vec![(sequence + revision.0) as u8; 500]),
+        };
+        let writes = (start..to.min(start + 1000)).map(write).collect();
+        let batch = Batch { writes, last_sequence: Sequence(to), ..Batch::default() };
+        revision = store.commit(&batch, revision).expect("the disk works");
+    }
+    revision
+}
+
+#[test]
+fn the_file_follows_what_is_alive_and_not_what_was_written() {
+    const RECORDS: u64 = 8_000;
+    let directory = TempDir::new().expect("a directory");
+    let mut store = FileStore::open(directory.path()).expect("new");
+    let size = || fs::metadata(directory.path().join("state.redb")).expect("there").len();
+    let mut revision = sweep(&mut store, Revision(0), 1, RECORDS, true);
+    let filled = size();
+    for _ in 0..6 {
+        revision = sweep(&mut store, revision, 1, RECORDS, true);
+    }
+    assert!(size() <= filled * 3 / 2, "rewriting all six times: from {filled} to {}", size());
+    revision = sweep(&mut store, revision, 10, RECORDS, false);
+    for _ in 0..3 {
+        revision = sweep(&mut store, revision, 1, 10, true);
+    }
+    assert!(size() <= filled * 2 / 3, "with all but ten removed: from {filled} to {}", size());
+    assert_eq!(store.load().expect("whole").entries.len(), 9);
+}
