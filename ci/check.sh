@@ -82,14 +82,32 @@ gate_readme() { # the README's first command, as a newcomer runs it
     grep 'tree identical' "$logs/replay-demo.log"
 }
 
+miri() { # miri SEEDS TEST…
+    local seeds=$1
+    shift
+    # Leaks are not reported because crossbeam-epoch keeps its garbage.
+    MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-tree-borrows -Zmiri-ignore-leaks \
+        -Zmiri-permissive-provenance -Zmiri-many-seeds=0..$seeds" \
+        CARGO_TARGET_DIR=target/miri timeout 900 \
+        cargo +nightly miri test --locked -p laneway --lib -- "$@"
+}
+
 gate_miri() {
     nightly || return
     component miri nightly && component rust-src nightly || { missing "miri"; return; }
-    # Leaks are not reported because crossbeam-epoch keeps its garbage.
-    MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-tree-borrows -Zmiri-ignore-leaks \
-        -Zmiri-permissive-provenance -Zmiri-many-seeds=0..${LANEWAY_CI_MIRI_SEEDS:-2}" \
-        CARGO_TARGET_DIR=target/miri timeout 900 \
-        cargo +nightly miri test --locked -p laneway --lib -- "${MIRI_TESTS[@]}"
+    local names core=() epoch=()
+    # Whole names: in the interpreter, a search in every name takes longer than the tests.
+    names=$(miri 1 --list | sed -n 's/: test$//p') || return
+    for name in $names; do
+        for chosen in "${MIRI_TESTS[@]}"; do
+            [[ $name == *"$chosen"* ]] && core+=("$name") && break
+        done
+        # A missing fence in the epoch cell was once seen by one seed in seven.
+        [[ $name == base::epoch_cell::* ]] && epoch+=("$name")
+    done
+    [ ${#epoch[@]} -ge 5 ] || { echo "the tests of the epoch cell are gone"; return 1; }
+    miri "${LANEWAY_CI_MIRI_SEEDS:-2}" --exact "${core[@]}" &&
+        miri "${LANEWAY_CI_MIRI_EPOCH_SEEDS:-32}" --exact "${epoch[@]}"
 }
 
 sanitized() { # sanitized NAME RUSTFLAGS CARGO-ARGS…

@@ -9,6 +9,8 @@ use std::thread;
 use super::{EpochCell, pin};
 
 const VERSIONS: usize = if cfg!(miri) { 10 } else { 2_000 };
+/// For tests with one thread.
+const FEW: usize = if cfg!(miri) { 12 } else { 100 };
 
 thread_local! {
     /// The counter of the pairs that this thread only reads.
@@ -71,7 +73,7 @@ fn old_versions_are_freed_by_a_writer_that_collects() {
     static ALIVE: AtomicUsize = AtomicUsize::new(0);
     let alive = &ALIVE;
     let cell = EpochCell::new(Pair::new(0, alive));
-    for number in 1..100 {
+    for number in 1..FEW {
         cell.publish(Pair::new(number, alive));
     }
     // Other tests of the process may hold guards for a while.
@@ -90,7 +92,7 @@ fn a_version_outlives_its_replacement_while_a_guard_sees_it() {
     let cell = EpochCell::new(Pair::new(1, alive));
     let guard = pin();
     let seen = cell.load(&guard);
-    for number in 2..50 {
+    for number in 2..FEW {
         cell.publish(Pair::new(number, alive));
     }
     assert_eq!((seen.left, seen.right), (1, 1));
