@@ -6,7 +6,7 @@
 
 use super::frame::FramePtr;
 use super::registry::Registry;
-use super::station::Station;
+use super::station::{NO_ROW, Station};
 use crate::sync::{AtomicBool, CachePadded, Ordering, deque};
 
 /// Guest stations of a pool: threads that can be in a region of it at the same time and share it.
@@ -56,15 +56,17 @@ impl Guest {
     }
 }
 
-/// Calls `region` at a guest station of `registry`, or without a station if none is free.
+/// Calls `region` at a guest station of `registry`, or if none is free at one where nobody can steal.
 #[cold]
 #[inline(never)]
-pub(super) fn visit<R>(registry: &Registry, region: impl FnOnce(Option<&Station>) -> R) -> R {
+pub(super) fn visit<R>(registry: &Registry, region: impl FnOnce(&Station) -> R) -> R {
     for guest in &registry.guests {
         let Some(_leave) = guest.try_enter() else { continue };
         let station = &guest.0.station;
         let _occupied = station.occupy(registry);
-        return region(Some(station));
+        return region(station);
     }
-    region(None)
+    let alone = Station::new(NO_ROW, deque::Worker::new_lifo(), None);
+    let _occupied = alone.occupy(registry);
+    region(&alone)
 }

@@ -53,6 +53,7 @@ pub use counters::{PoolCounters, WorkerCounters};
 pub use error::PoolError;
 pub(crate) use farewell::Farewell;
 pub use invoke::{JoinContext, Race};
+pub use join::Worker;
 pub use scope::Scope;
 pub use shutdown::{Report, Shutdown};
 pub use spawn::Handle;

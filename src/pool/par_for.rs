@@ -162,7 +162,7 @@ impl Pool {
     #[inline]
     pub fn tick(&self) {
         if let Some(station) = Station::current(&self.registry) {
-            station.offer();
+            station.offer(station.top());
         }
     }
 

@@ -141,6 +141,11 @@ impl Registry {
         handles.into_iter().for_each(shutdown::join);
     }
 
+    /// How many workers it has.
+    pub(super) fn workers(&self) -> usize {
+        self.config.workers
+    }
+
     /// See [`Pool::post`](super::Pool::post).
     pub(super) fn post(&self, work: Work) {
         match Station::current(self).and_then(Station::visits) {

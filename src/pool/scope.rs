@@ -77,7 +77,7 @@ impl Pool {
         body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
     ) -> R {
         match Station::current(&self.registry) {
-            Some(station) => run(&self.registry, Some(station), body),
+            Some(station) => run(&self.registry, station, body),
             None => guest::visit(&self.registry, |station| run(&self.registry, station, body)),
         }
     }
@@ -85,10 +85,10 @@ impl Pool {
 
 fn run<'env, R>(
     registry: &Registry,
-    station: Option<&Station>,
+    station: &Station,
     body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 ) -> R {
-    let owner = station.map_or_else(|| Arc::new(Parker::new()), Station::parker);
+    let owner = station.parker();
     let scope = Scope {
         core: Arc::new(Core {
             closures: Injector::new(),
@@ -193,7 +193,7 @@ impl Core {
     }
 
     /// The owner's part: runs what is left to start, and waits for the rest.
-    fn finish(&self, station: Option<&Station>) {
+    fn finish(&self, station: &Station) {
         loop {
             while self.run_one() {}
             if self.is_over() {
@@ -214,17 +214,14 @@ impl Core {
     }
 
     /// Parks the owner until there may be something to do.
-    fn park(&self, station: Option<&Station>) {
+    fn park(&self, station: &Station) {
         // Relaxed: published by the fence.
         self.parked.store(true, Ordering::Relaxed);
         // SeqCst fence [scope-park]: pairs with [scope-spawn]. The end of the last closure needs
         // no fence: it unparks in any case.
         fence(Ordering::SeqCst);
         if self.closures.is_empty() && !self.is_over() {
-            match station {
-                Some(station) => station.block(|parker| parker.park()),
-                None => self.owner.park(),
-            }
+            station.block(|parker| parker.park());
         }
         // Relaxed: at worst the owner is unparked in vain.
         self.parked.store(false, Ordering::Relaxed);

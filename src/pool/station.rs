@@ -1,57 +1,62 @@
 //! A station: the place from which a thread takes part in fork-join.
 //!
 //! Workers have one each; a foreign thread that calls `join` or `scope` gets one of a few guest
-//! stations for that call (`guest.rs`). A station holds the frames of the joins that are under way
-//! on its thread, as one stack:
+//! stations for that call (`guest.rs`). The frames of the joins that are under way on its thread are
+//! one stack, linked from the newest down (`frame.rs`):
 //!
 //! ```text
 //!   oldest                                  newest
 //!   ┌──────────────────────┬──────────────────────┐
-//!   │ shown: in the deque, │ private: in the ring,│
-//!   │ may be stolen        │ plain memory         │
+//!   │ shown: in the deque, │ private: known only  │
+//!   │ may be stolen        │ through their links  │
 //!   └──────────────────────┴──────────────────────┘
-//!   0                     shown                 depth
 //! ```
 //!
-//! A join pushes its frame and pops it again, so the newest frame is always the caller's. A private
-//! frame costs plain loads and stores. Frames are shown oldest first, because the oldest holds the
-//! most work: the outermost at once, with a wake-up; others while a worker is hungry and has
-//! nothing of ours to steal; and one, with a wake-up, after every [`JOINS_PER_WAKE`] joins, which
-//! is what a wake-up costs.
+//! A join links its frame to the one below and passes the way to it on to what it calls; so a
+//! private frame costs two stores, and the station is not written. Frames are shown oldest first,
+//! because the oldest holds the most work: those of the outermost levels at once, with a wake-up if
+//! the region is likely to last (below); others while a worker is hungry and has nothing of ours to
+//! steal.
 //!
-//! Invariants: `shown <= depth`; frames at `shown..depth` are in the ring; of those below `shown`
-//! the ones that were not stolen are in the deque, in the same order. Only the own thread touches
-//! a station; thieves have the deque's other end.
+//! *Likely to last:* the last region here did: its outermost frame was stolen. A wake-up costs the
+//! waker 5 to 7 µs, more than many a region. A region that is thought short is left to the sleeper
+//! on watch (`sleep/`), who looks for shown frames after a while; if nobody watches, one is woken.
+//!
+//! Joins that get no [`Worker`](super::Worker) passed find the frame below in `top`: the newest frame
+//! of that kind. Frames of the two kinds that are nested in each other may so be linked past one
+//! another; such a frame stays private until what lies inside has ended.
+//!
+//! Invariants: of two shown frames the one nested inside the other was shown later; those that
+//! were not stolen are in the deque, in that order; `top` is alive. Only the own thread touches a
+//! station; thieves have the deque's other end.
 //!
 //! Not here: running anything.
 
 use std::cell::Cell;
 use std::ptr;
 
-use super::frame::{Frame, FramePtr};
+use super::frame::{EAGER_MAX, Frame, FramePtr, Link};
 use super::registry::Registry;
 use super::work::Work;
 use crate::sync::{Arc, Parker, deque};
 
-/// Private frames that a station holds; joins that are nested deeper than that run in sequence,
-/// with this many above them for thieves.
-const RING: usize = 256;
-const _: () = assert!(RING.is_power_of_two(), "indices wrap by a mask");
+/// The row of a station whose frames nobody can steal.
+pub(super) const NO_ROW: usize = usize::MAX;
 
-/// Joins after which a sleeper is woken for a frame: a wake-up costs the waker 5 to 7 µs.
-const JOINS_PER_WAKE: u32 = 2048;
+/// Of so many private frames one more is shown at a time: each time they are walked through.
+const WALKED_PER_SHOWN: usize = 16;
 
 /// See the page.
 pub(super) struct Station {
     registry: Cell<*const Registry>,
     /// The station that this thread had before, of another pool.
     outer: Cell<*const Station>,
-    /// Its row in the registry.
+    /// Its row in the registry; see [`row`](Self::row).
     row: usize,
-    depth: Cell<usize>,
-    shown: Cell<usize>,
-    joins_left: Cell<u32>,
-    ring: [Cell<*const Frame>; RING],
+    /// See the page.
+    top: Cell<Link>,
+    /// The last region here lasted: its outermost frame was stolen.
+    lasting: Cell<bool>,
     frames: deque::Worker<FramePtr>,
     /// Detached work that this worker posted; guests have none.
     visits: Option<deque::Worker<Work>>,
@@ -74,7 +79,7 @@ pub(super) struct Occupied<'s>(&'s Station);
 
 impl Drop for Occupied<'_> {
     fn drop(&mut self) {
-        debug_assert_eq!(self.0.depth.get(), 0, "a station is left with joins under way");
+        debug_assert!(self.0.top.get().frame().is_null(), "a station is left with joins under way");
         CURRENT.set(self.0.outer.get());
         self.0.parker.take();
     }
@@ -91,10 +96,8 @@ impl Station {
             registry: Cell::new(ptr::null()),
             outer: Cell::new(ptr::null()),
             row,
-            depth: Cell::new(0),
-            shown: Cell::new(0),
-            joins_left: Cell::new(JOINS_PER_WAKE),
-            ring: [const { Cell::new(ptr::null()) }; RING],
+            top: Cell::new(Link::bottom(1)),
+            lasting: Cell::new(false),
             frames,
             visits,
             parker: Cell::new(None),
@@ -104,6 +107,9 @@ impl Station {
     /// Makes this the calling thread's station until the answer is dropped.
     pub(super) fn occupy<'s>(&'s self, registry: &'s Registry) -> Occupied<'s> {
         self.registry.set(registry);
+        // So many levels that each worker, and the caller, can have a frame of its own.
+        let levels = (registry.workers() + 1).ilog2() as usize;
+        self.top.set(Link::bottom(levels.clamp(1, EAGER_MAX)));
         self.outer.set(CURRENT.replace(self));
         Occupied(self)
     }
@@ -141,7 +147,7 @@ impl Station {
         unsafe { &*self.registry.get() }
     }
 
-    /// Its row in the registry: a worker's index, or behind those.
+    /// Its row in the registry: a worker's index, or behind those; [`NO_ROW`]: none.
     pub(super) fn row(&self) -> usize {
         self.row
     }
@@ -158,83 +164,110 @@ impl Station {
         parker
     }
 
-    /// Puts the caller's frame on the stack, and tells its place; `None`: too deep.
+    /// The newest frame of the joins that find it here.
     #[inline(always)]
-    pub(super) fn push(&self, frame: *const Frame) -> Option<usize> {
-        let place = self.depth.get();
-        if place - self.shown.get() == RING {
-            return None;
-        }
-        self.ring[place % RING].set(frame);
-        self.depth.set(place + 1);
-        let joins_left = self.joins_left.get() - 1;
-        self.joins_left.set(joins_left);
-        if (place == 0) | (joins_left == 0) | self.registry().sleep.is_hungry() {
-            self.attend(place);
-        }
-        Some(place)
+    pub(super) fn top(&self) -> Link {
+        self.top.get()
     }
 
-    /// Takes the newest frame off the stack; true if it was private, and so the caller's.
+    /// To be called with frames of this station that are alive, or the link below the oldest.
     #[inline(always)]
-    pub(super) fn pop_private(&self, place: usize) -> bool {
-        debug_assert_eq!(self.depth.get(), place + 1, "joins end in the order of a stack");
-        self.depth.set(place);
-        self.shown.get() <= place
+    pub(super) fn set_top(&self, top: Link) {
+        self.top.set(top);
     }
 
-    /// After `pop_private` said no: takes `frame`, which was shown, back; false if it was stolen.
-    pub(super) fn pop_shown(&self, place: usize, frame: *const Frame) -> bool {
-        self.shown.set(place);
-        let popped = self.frames.pop();
-        let is_own = popped.is_none_or(|popped| popped == FramePtr(frame));
-        debug_assert!(is_own, "the newest shown frame is the caller's");
-        popped.is_some()
+    /// True while somebody asks for frames.
+    #[inline(always)]
+    pub(super) fn is_asked(&self) -> bool {
+        self.registry().sleep.is_hungry()
     }
 
-    /// Shows a frame, and wakes a worker for it, where that pays (the page).
+    /// The caller's join is about to begin, and its `frame` has to be shown, or a frame is asked
+    /// for. Answers the link for what it calls.
     #[cold]
     #[inline(never)]
-    fn attend(&self, place: usize) {
-        let wakes = place == 0 || self.joins_left.get() == 0;
-        if wakes {
-            self.joins_left.set(JOINS_PER_WAKE);
+    pub(super) fn attend(&self, frame: *const Frame) -> Link {
+        // SAFETY: the frame of the caller's join.
+        let below = unsafe { &*frame }.link();
+        if self.row == NO_ROW {
+            return Link::to(frame, 0);
         }
-        if place == 0 || self.frames.is_empty() {
-            self.show_oldest();
+        if below.is_eager() {
+            self.show(frame, |private| private);
+            if below.frame().is_null() {
+                self.registry().sleep.exposed(self.lasting.get());
+            }
+            return Link::to(frame, below.eager() - 1);
         }
-        if wakes {
+        if self.frames.is_empty() {
+            self.show(frame, |private| private.div_ceil(WALKED_PER_SHOWN));
+        }
+        Link::to(frame, 0)
+    }
+
+    /// Between two pieces of a long closure, inside the join of `newest`: has a frame shown, and a
+    /// worker that looks for one, if somebody could take it.
+    #[inline]
+    pub(super) fn offer(&self, newest: Link) {
+        let sleep = &self.registry().sleep;
+        if !newest.frame().is_null() && (sleep.is_hungry() || sleep.sleeping() > 0) {
+            self.offer_oldest(newest.frame());
+        }
+    }
+
+    #[cold]
+    fn offer_oldest(&self, newest: *const Frame) {
+        if self.row == NO_ROW {
+            return;
+        }
+        if self.frames.is_empty() {
+            self.show(newest, |private| private.div_ceil(WALKED_PER_SHOWN));
+        }
+        if !self.frames.is_empty() {
             self.registry().sleep.posted();
         }
     }
 
-    /// Between two pieces of a long closure: has a frame shown, and a worker that looks for one, if
-    /// somebody could take it.
-    #[inline]
-    pub(super) fn offer(&self) {
-        let sleep = &self.registry().sleep;
-        if self.depth.get() > 0 && (sleep.is_hungry() || sleep.sleeping() > 0) {
-            self.offer_oldest();
+    /// Puts the oldest private frames into the deque, oldest first, as many as `count` says of the
+    /// number of those that lead down from `newest`.
+    fn show(&self, newest: *const Frame, count: impl FnOnce(usize) -> usize) {
+        // Turn the links round on the way down, and back on the way up.
+        let (mut walked, mut above, mut at) = (0, ptr::null(), newest);
+        // SAFETY: frames of this thread's joins that are under way; here and below.
+        while let Some(frame) = unsafe { at.as_ref() }.filter(|frame| !frame.link().is_shown()) {
+            let below = frame.link();
+            frame.set_link(below.with_frame(above));
+            (walked, above, at) = (walked + 1, at, below.frame());
         }
-    }
-
-    #[cold]
-    fn offer_oldest(&self) {
-        if self.frames.is_empty() {
-            if self.shown.get() == self.depth.get() {
-                return; // all stolen
+        let (mut below, mut at) = (at, above);
+        let mut left = count(walked);
+        // SAFETY: as above.
+        while let Some(frame) = unsafe { at.as_ref() } {
+            let link = frame.link();
+            frame.set_link(link.with_frame(below));
+            if left > 0 {
+                left -= 1;
+                // SAFETY: alive, and not shown before.
+                self.frames.push(unsafe { Frame::show(at) });
+                if let Some(row) = self.registry().rows.get(self.row) {
+                    row.tally.promotions.add_one();
+                }
             }
-            self.show_oldest();
+            (below, at) = (at, link.frame());
         }
-        self.registry().sleep.posted();
     }
 
-    /// Makes the oldest private frame stealable. There is one: the caller's own.
-    fn show_oldest(&self) {
-        let oldest = self.shown.get();
-        debug_assert!(oldest < self.depth.get(), "no private frame");
-        self.frames.push(FramePtr(self.ring[oldest % RING].get()));
-        self.shown.set(oldest + 1);
-        self.registry().rows[self.row].tally.promotions.add_one();
+    /// Takes `frame`, the newest that was shown, back; false if it was stolen.
+    pub(super) fn take_back(&self, frame: *const Frame) -> bool {
+        // SAFETY: the caller's frame.
+        let below = unsafe { &*frame }.link();
+        let popped = self.frames.pop();
+        if popped.is_some_and(|popped| !popped.is(frame)) {
+            std::process::abort(); // frames end in the order of a stack, or nothing here holds
+        }
+        if below.frame().is_null() {
+            self.lasting.set(popped.is_none());
+        }
+        popped.is_some()
     }
 }

@@ -46,6 +46,7 @@ pub(super) fn run(registry: Arc<Registry>, station: Station) {
             registry: &registry,
             row: &registry.rows[index],
             index,
+            station: &station,
             visits,
             rounds_max: Cell::new(ROUNDS_MIN),
             tick: Cell::new(0),
@@ -61,6 +62,7 @@ struct Worker<'r> {
     registry: &'r Arc<Registry>,
     row: &'r Row,
     index: usize,
+    station: &'r Station,
     visits: &'r deque::Worker<Work>,
     rounds_max: Cell<u32>,
     tick: Cell<u32>,
@@ -101,7 +103,7 @@ impl Worker<'_> {
                 }
             }
             // SAFETY: stolen from a deque, by `find`.
-            Found::Frame(frame) => unsafe { frame.execute() },
+            Found::Frame(frame) => unsafe { frame.execute(self.station) },
         }
     }
 

@@ -13,7 +13,8 @@ use crate::models::watched::Watched;
 use crate::sync::Arc;
 use crate::sync::deque::{Steal, Stealer, Worker};
 
-/// A thief that tries so often, hungry from the start if `hungry`.
+/// A thief that tries so often, hungry from the start if `hungry`. What it steals does not join: it
+/// has a station, but does not occupy it, as the threads of a model are one to `thread_local`.
 fn thief(
     pool: &Pool,
     frames: Stealer<FramePtr>,
@@ -22,11 +23,12 @@ fn thief(
 ) -> thread::JoinHandle<()> {
     let pool = pool.clone();
     thread::spawn(move || {
+        let station = Station::new(0, Worker::new_lifo(), None);
         let search = if hungry { pool.registry.sleep.begin_search() } else { None };
         for _ in 0..tries {
             match frames.steal() {
                 // SAFETY: stolen.
-                Steal::Success(frame) => unsafe { frame.execute() },
+                Steal::Success(frame) => unsafe { frame.execute(&station) },
                 Steal::Empty | Steal::Retry => thread::yield_now(),
             }
         }

@@ -62,6 +62,11 @@ impl Registry {
         }
     }
 
+    /// As there.
+    pub(super) fn workers(&self) -> usize {
+        1
+    }
+
     /// Puts work at the back of the queue.
     pub(crate) fn post(&self, work: Work) {
         let edge = {
