@@ -269,6 +269,16 @@ impl Step<'_> {
         Answer::Done
     }
 
+    /// Takes back what nodes that drain still have after their time; not what must not overlap, which
+    /// only its node or the end of its lease gives back.
+    fn take_drained_back(&mut self) {
+        let overdue: Vec<TaskId> = self.state.overdue(self.now).cloned().collect();
+        for id in overdue {
+            let record = self.state.get(id.as_str()).cloned().expect("`held` names records");
+            self.take_back(&record, RunOutcome::HandedBack);
+        }
+    }
+
     fn take_all_back(&mut self, node: &NodeId, how: RunOutcome) {
         let held: Vec<TaskId> = self.state.held_by(node).cloned().collect();
         for id in held {
@@ -412,11 +422,7 @@ impl Step<'_> {
     }
 
     fn tick(&mut self) -> Answer {
-        let now = self.now;
-        let due = |member: &&Arc<Member>| member.draining.is_some_and(|by| by <= now);
-        let drained: Vec<NodeId> =
-            self.state.members().filter(due).map(|it| it.id.clone()).collect();
-        drained.iter().for_each(|node| self.take_all_back(node, RunOutcome::HandedBack));
+        self.take_drained_back();
         for _ in 0..TICK_MAX {
             let Some(record) = self.state.first_due(self.now).cloned() else { break };
             match &record.phase {

@@ -167,7 +167,8 @@ pub enum Command {
     Drain {
         /// The node.
         node: NodeId,
-        /// How long its tasks may take; `None`: it takes tasks again.
+        /// How long its tasks may take, but for those that must not overlap, which take as long as
+        /// they need; `None`: it takes tasks again.
         grace: Option<Duration>,
     },
     /// Changes the settings.

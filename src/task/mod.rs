@@ -17,6 +17,9 @@
 //! | `command.rs` | what can be asked, what is answered, why it is refused |
 //! | `apply.rs` | the function |
 //! | `assignment.rs` | which waiting tasks go where now: [`plan`], [`Placing`] |
+//! | `fold.rs` | what a batch makes of a state: commands, duties, assignments |
+//! | `ledger.rs` | what runs on a node and what should: [`Ledger`] |
+//! | `replica.rs` | one node's part in the state, sans I/O: [`Replica`] |
 //! | `invariants.rs` | what holds of every state and every step |
 //! | `diff.rs` | what changed between two states, in O(changes) |
 //!
@@ -32,12 +35,15 @@ mod apply;
 mod assignment;
 mod command;
 mod diff;
+mod fold;
 mod history;
 mod ident;
 mod invariants;
+mod ledger;
 mod member;
 mod policy;
 mod record;
+mod replica;
 mod state;
 
 pub use apply::{apply, apply_to};
@@ -45,13 +51,16 @@ pub use assignment::{Candidate, Choice, LeastLoaded, Placing, plan};
 pub(crate) use command::VALUE_MAX;
 pub use command::{Answer, Command, Effects, Ended, NewTask, Rejection, Started};
 pub use diff::{Change, Changes, diff};
+pub use fold::{Duties, Folded, fold};
 pub use history::{History, Run, RunEnd, RunOutcome};
 pub use ident::{AllocationId, Bytes, Incarnation, NodeId, Revision, Sequence, TaskId, Timestamp};
 pub use invariants::{Broken, broken, broken_by_step};
+pub use ledger::{Ledger, StopReason, Work};
 pub use member::{Capacity, Member, Unfit};
 pub use policy::{Backoff, OnFailure, Placement, Policies};
 pub use record::{
     Attempts, Checkpoint, Ending, Failure, FailureKind, Opaque, Outcome, Phase, Record, Tombstone,
 };
+pub use replica::{Out, Proposal, Refused, Replica, Ticket};
 pub(crate) use state::Patch;
 pub use state::{Enable, Explanation, Limits, Saved, Settings, State};

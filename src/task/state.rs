@@ -367,16 +367,24 @@ impl State {
     /// The earliest time at which [`Command::Tick`](super::Command::Tick) has something to do.
     pub fn next_due(&self) -> Option<Timestamp> {
         let record = self.due.get_min().map(|((at, _), _)| *at);
-        self.members
-            .values()
-            .filter_map(|it| it.draining.filter(|_| self.holds(&it.id)))
-            .chain(record)
-            .min()
+        let drained = self.members.values().filter_map(|member| {
+            let by = member.draining?;
+            self.releasable(member).next().map(|_| by)
+        });
+        drained.chain(record).min()
     }
 
-    /// Whether the node has a task.
-    pub(super) fn holds(&self, node: &NodeId) -> bool {
-        self.held_by(node).next().is_some()
+    /// The tasks of draining nodes whose time is over at `now`.
+    pub(super) fn overdue(&self, now: Timestamp) -> impl Iterator<Item = &TaskId> {
+        let drained =
+            self.members.values().filter(move |it| it.draining.is_some_and(|by| by <= now));
+        drained.flat_map(|member| self.releasable(member))
+    }
+
+    /// The tasks of the node that may be given to another one while it still runs them.
+    fn releasable(&self, member: &Member) -> impl Iterator<Item = &TaskId> {
+        self.held_by(&member.id)
+            .filter(|id| self.records.get(*id).is_some_and(|record| !record.policies.no_overlap))
     }
 
     /// The same tasks as of a commit.
