@@ -12,7 +12,9 @@ use super::error::JobError;
 use super::explain::Explanation;
 use super::inline::InlineDetached;
 use super::inner::Inner;
+use super::latest::Cell;
 use super::marks::Pass;
+use super::multi::Part;
 use super::outcome::{JobOutcome, OutcomeKind};
 use super::run::Run;
 use super::running::Shown;
@@ -24,7 +26,11 @@ use crate::sync::Arc;
 pub(crate) trait Steps: Send {
     fn step(&mut self, lane: &LaneRef<Entry>) -> Step;
     fn end(self: Box<Self>);
+    /// As the first [`step`](Self::step), by somebody who has asked the marks.
+    fn enter(&mut self, lane: &LaneRef<Entry>, pass: Pass) -> Step;
     fn abandon(self: Box<Self>, why: Abandon);
+    /// It has not started, and a later job has taken its place.
+    fn supersede(self: Box<Self>);
     /// Why it waits; asked between steps.
     fn explain(&self) -> Vec<Explanation>;
 }
@@ -33,6 +39,10 @@ pub(crate) trait Steps: Send {
 pub(crate) enum Entry {
     Plain(InlineDetached),
     Full(Box<dyn Steps>),
+    /// The place of a job that later ones may replace.
+    Latest(Arc<Cell>),
+    /// One of the places of a job over several keys.
+    Part(Box<Part>),
     /// The end of what a cancel of this key concerns.
     Fence(Key),
     /// A plain job that has run, or a fence that was passed.
@@ -58,7 +68,11 @@ impl Turn for Entry {
             Self::Ended(outcome) => {
                 outcome.into_iter().for_each(|outcome| inner.stats().ended(outcome));
             }
-            Self::Plain(..) | Self::Fence(..) | Self::Moving => {
+            Self::Plain(..)
+            | Self::Latest(..)
+            | Self::Part(..)
+            | Self::Fence(..)
+            | Self::Moving => {
                 debug_assert!(false, "ended without a step")
             }
         }
@@ -74,6 +88,8 @@ impl Turn for Entry {
                     Abandon::Shutdown => OutcomeKind::Lost,
                 });
             }
+            Self::Latest(cell) => cell.abandon(inner, why),
+            Self::Part(part) => part.abandon(inner, why),
             Self::Fence(key) => inner.marks().end_cancel(&key),
             Self::Ended(..) | Self::Moving => debug_assert!(false, "abandoned after its end"),
         }
@@ -82,12 +98,20 @@ impl Turn for Entry {
 
 impl Entry {
     fn turn(&mut self, lane: &LaneRef<Self>) -> Step {
-        if let Self::Full(run) = self {
-            return run.step(lane);
+        match self {
+            Self::Full(run) => return run.step(lane),
+            Self::Part(part) => {
+                let step = part.step(lane);
+                if matches!(step, Step::Ended(_)) {
+                    *self = Self::Ended(None);
+                }
+                return step;
+            }
+            _ => {}
         }
         let marks = lane.owner().marks();
         let pass = match self {
-            Self::Plain(_) => marks.pass(lane),
+            Self::Plain(_) | Self::Latest(_) => marks.pass(lane),
             _ => Pass::Go,
         };
         if pass == Pass::Wait {
@@ -99,6 +123,15 @@ impl Entry {
                 Pass::Cancel => (drop_plain(body, lane, OutcomeKind::Cancelled), END),
                 Pass::Lose => (drop_plain(body, lane, OutcomeKind::Lost), END),
             },
+            Self::Latest(cell) => {
+                let Some(mut run) = cell.take(lane.owner()) else {
+                    debug_assert!(false, "the place of a job has one");
+                    *self = Self::Ended(None);
+                    return END;
+                };
+                let step = run.enter(lane, pass);
+                (Self::Full(run), step)
+            }
             Self::Fence(key) => {
                 marks.end_cancel(&key);
                 (Self::Ended(None), END)
@@ -113,10 +146,15 @@ impl Entry {
     }
 
     /// Why the first job of a lane waits.
-    pub(crate) fn explain(&self) -> Vec<Explanation> {
+    pub(crate) fn explain(&self, inner: &Inner) -> Vec<Explanation> {
         match self {
             Self::Full(run) => run.explain(),
-            Self::Plain(..) | Self::Fence(..) | Self::Ended(..) | Self::Moving => Vec::new(),
+            Self::Part(part) => part.explain(inner),
+            Self::Plain(..)
+            | Self::Latest(..)
+            | Self::Fence(..)
+            | Self::Ended(..)
+            | Self::Moving => Vec::new(),
         }
     }
 }

@@ -108,13 +108,18 @@ pub enum SubmitError<J> {
     Full(J),
     /// The key is longer than [`KEY_MAX`](super::KEY_MAX) bytes.
     KeyTooLong(J),
+    /// No key at all, or more than [`KEYS_MAX`](super::KEYS_MAX) different ones.
+    KeyCount(J),
 }
 
 impl<J> SubmitError<J> {
     /// The job that was not accepted.
     pub fn into_job(self) -> J {
         match self {
-            Self::ShuttingDown(job) | Self::Full(job) | Self::KeyTooLong(job) => job,
+            Self::ShuttingDown(job)
+            | Self::Full(job)
+            | Self::KeyTooLong(job)
+            | Self::KeyCount(job) => job,
         }
     }
 
@@ -123,6 +128,7 @@ impl<J> SubmitError<J> {
             Self::ShuttingDown(_) => "the coordinator is shut down",
             Self::Full(_) => "too many jobs wait",
             Self::KeyTooLong(_) => "the key is too long",
+            Self::KeyCount(_) => "no key, or too many",
         }
     }
 }
@@ -133,6 +139,7 @@ impl<J> fmt::Debug for SubmitError<J> {
             Self::ShuttingDown(_) => "ShuttingDown",
             Self::Full(_) => "Full",
             Self::KeyTooLong(_) => "KeyTooLong",
+            Self::KeyCount(_) => "KeyCount",
         };
         f.debug_tuple(name).finish_non_exhaustive()
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::door::Door;
 use super::entry::Entry;
+use super::inner::Inner;
 use super::keys::Keys;
 use super::marks::Hold;
 use super::running;
@@ -63,6 +64,16 @@ pub enum Explanation {
     /// A double fault has stopped the lane
     /// ([`OnDoubleFault::Quarantine`](super::OnDoubleFault::Quarantine)).
     Quarantined,
+    /// A job over several keys is at the head, and waits for this key.
+    WaitingForKey {
+        /// One of its keys.
+        key: Key,
+    },
+    /// A job over several keys has started and holds this key, too; more is told of this one.
+    RunsUnder {
+        /// One of its keys.
+        key: Key,
+    },
     /// A job can run and waits for a worker.
     Ready,
     /// A job submitted now would have to wait for this many.
@@ -86,6 +97,7 @@ struct Said {
 struct Answer {
     said: Arc<OnceLock<Said>>,
     done: Arc<Promise<()>>,
+    inner: Arc<Inner>,
 }
 
 impl Drop for Answer {
@@ -96,7 +108,7 @@ impl Drop for Answer {
 
 impl Answer {
     fn take(&self, view: &LaneView<'_, Entry>) {
-        let head = view.head().map(Entry::explain);
+        let head = view.head().map(|head| head.explain(&self.inner));
         // A lane is shown once.
         let _ = self.said.set(Said { jobs: view.jobs(), head });
     }
@@ -111,7 +123,7 @@ impl Door {
         let address = self.lanes.address(key.clone());
 
         let (said, done) = (Arc::new(OnceLock::new()), Arc::new(Promise::new()));
-        let answer = Answer { said: said.clone(), done: done.clone() };
+        let answer = Answer { said: said.clone(), done: done.clone(), inner: self.inner.clone() };
         self.lanes.look(key, Arc::new(move |view| answer.take(view)));
         let answered = match inner.pool().current_worker() {
             // A worker does not wait for others.

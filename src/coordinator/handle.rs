@@ -29,11 +29,24 @@ pub(crate) struct Ticket<T> {
     control: Control,
     outcome: Promise<JobOutcome<T>>,
     address: Address<Entry>,
+    /// Of a job over several keys.
+    other_keys: Box<[Key]>,
 }
 
 impl<T: Send + 'static> Ticket<T> {
     pub(crate) fn new(address: Address<Entry>) -> Self {
-        Self { control: Control::new(), outcome: Promise::new(), address }
+        Self::over(address, Box::default())
+    }
+
+    /// As [`new`](Self::new), for a job that has these keys, too.
+    pub(crate) fn over(address: Address<Entry>, other_keys: Box<[Key]>) -> Self {
+        Self { control: Control::new(), outcome: Promise::new(), address, other_keys }
+    }
+
+    /// Calls `then` when the outcome is there: on the thread that ends the job, or here if it has
+    /// ended.
+    pub(crate) fn when_ended(&self, then: impl FnOnce() + Send + 'static) {
+        self.outcome.on_done(then);
     }
 
     /// Where the job was sent.
@@ -150,7 +163,8 @@ impl<T: Send + 'static> JobHandle<T> {
         if ticket.outcome.is_done() {
             return Ok(());
         }
-        if current::runs(ticket.inner(), ticket.key()) {
+        let mut keys = ticket.other_keys.iter().chain([ticket.key()]);
+        if keys.any(|key| current::runs(ticket.inner(), key)) {
             return Err(WaitError::WouldDeadlock(()));
         }
         let pool = ticket.inner().pool();

@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use super::doze::Doze;
+use super::latest::Latest;
 use super::marks::Marks;
+use super::multi::Multi;
 use super::observe::{CoordinatorConfig, JobEvent};
 use super::stats::Stats;
 use crate::pool::{Farewell, Pool, unwind};
@@ -34,6 +36,8 @@ pub(crate) struct Inner {
     stats: Stats,
     doze: Doze,
     marks: Marks,
+    latest: Latest,
+    multi: Multi,
     config: CoordinatorConfig,
     /// The moment that times are counted from.
     origin: Instant,
@@ -50,6 +54,8 @@ impl Inner {
             stats: Stats::new(),
             doze: Doze::default(),
             marks: Marks::new(),
+            latest: Latest::new(),
+            multi: Multi::new(),
             origin: pool.clock().now(),
             farewell: OnceLock::new(),
         }
@@ -74,6 +80,14 @@ impl Inner {
 
     pub(crate) fn marks(&self) -> &Marks {
         &self.marks
+    }
+
+    pub(crate) fn latest(&self) -> &Latest {
+        &self.latest
+    }
+
+    pub(crate) fn multi(&self) -> &Multi {
+        &self.multi
     }
 
     pub(crate) fn config(&self) -> &CoordinatorConfig {

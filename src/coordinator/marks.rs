@@ -109,6 +109,23 @@ impl Marks {
         self.table.lock().pass(lane)
     }
 
+    /// As [`pass`](Self::pass), for a job that may have to wait for other keys, too: a step that lets
+    /// it through is not spent.
+    pub(crate) fn ask(&self, lane: &LaneRef<Entry>) -> Pass {
+        if !self.concern(lane.group()) {
+            return Pass::Go;
+        }
+        self.table.lock().ask(lane)
+    }
+
+    /// A job of the key starts that has asked before: spends the step that let it through.
+    pub(crate) fn spend_step(&self, key: &Key) {
+        // Relaxed: see `concern`.
+        if self.groups.load(Ordering::Relaxed) != 0 {
+            self.table.lock().spend_step(key);
+        }
+    }
+
     /// True while the jobs of the key are being cancelled that were submitted before the cancel;
     /// to be asked by those only.
     pub(crate) fn cancel(&self, group: u32, key: &Key) -> bool {
@@ -228,22 +245,35 @@ impl Marks {
 
 impl Table {
     fn pass(&mut self, lane: &LaneRef<Entry>) -> Pass {
+        let pass = self.ask(lane);
+        if pass == Pass::Go {
+            self.spend_step(lane.key());
+        }
+        pass
+    }
+
+    fn spend_step(&mut self, key: &Key) {
+        if let Some(mark) = self.keys.get_mut(key) {
+            mark.steps = mark.steps.saturating_sub(1);
+            self.forget(key);
+        }
+    }
+
+    fn ask(&mut self, lane: &LaneRef<Entry>) -> Pass {
         let key = lane.key();
         let paused = self.pauses(key);
-        let mark = self.keys.get_mut(key);
-        if mark.as_ref().is_some_and(|mark| mark.fences > 0) {
+        let mark = self.keys.get(key);
+        if mark.is_some_and(|mark| mark.fences > 0) {
             return Pass::Cancel;
         }
-        let held = mark.as_ref().is_some_and(|mark| mark.held.is_some());
+        let held = mark.is_some_and(|mark| mark.held.is_some());
         if !paused && !held {
             return Pass::Go;
         }
         if self.retired {
             return Pass::Lose;
         }
-        if let Some(mark) = mark.filter(|mark| !held && mark.steps > 0) {
-            mark.steps -= 1;
-            self.forget(key);
+        if mark.is_some_and(|mark| !held && mark.steps > 0) {
             return Pass::Go;
         }
         self.mark(key, lane.group()).waiting = Some(lane.clone());

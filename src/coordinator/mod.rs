@@ -27,7 +27,9 @@ mod inline;
 mod inner;
 mod job;
 mod keys;
+mod latest;
 mod marks;
+mod multi;
 mod observe;
 mod outcome;
 mod retry;
@@ -36,6 +38,7 @@ mod running;
 mod state;
 mod stats;
 mod stray;
+mod tickets;
 mod token;
 mod token_group;
 mod waker;
@@ -52,6 +55,7 @@ pub use explain::Explanation;
 pub use handle::{JobControl, JobHandle, Waited};
 pub use job::{Job, OnDoubleFault, OnFailure, OpenTokens, Overrun};
 pub use keys::Keys;
+pub use multi::KEYS_MAX;
 pub use observe::{CoordinatorConfig, Doing, JobEvent, Observer};
 pub use outcome::{JobOutcome, OutcomeKind};
 pub use retry::{Backoff, Classify, Jitter, RetryPolicy, Verdict};
@@ -69,6 +73,7 @@ use entry::Entry;
 use handle::Ticket;
 use inner::{Inner, Phase};
 use job::Body;
+use multi::Part;
 use run::Run;
 
 /// What a [`Coordinator::shutdown`] came to.
@@ -173,12 +178,123 @@ impl Coordinator {
     }
 
     /// Sends a job into its lane.
-    fn send<T: Send + 'static>(&self, mut run: Run<T>) {
-        self.inner().stats().created();
+    fn send<T: Send + 'static>(&self, run: Run<T>) {
         let ticket = run.ticket().clone();
-        self.inner().observe(&JobEvent::Submitted { key: ticket.key() });
+        let run = self.prepare(run);
+        ticket.address().submit(Entry::Full(run));
+    }
+
+    /// A job is accepted.
+    fn prepare<T: Send + 'static>(&self, mut run: Run<T>) -> Box<Run<T>> {
+        self.inner().stats().created();
+        self.inner().observe(&JobEvent::Submitted { key: run.ticket().key() });
         run.set_deadlines();
-        ticket.address().submit(Entry::Full(Box::new(run)));
+        Box::new(run)
+    }
+
+    /// As [`submit`](Self::submit), for work of which only the latest state counts: while a job
+    /// with the same key and tag waits for its start, `job` takes its *place*, and the replaced job
+    /// ends as [`Superseded`](JobOutcome::Superseded). A job that has started is never replaced.
+    /// So the last job submitted always runs, after its submission, and at most one waits.
+    ///
+    /// The place is that of the first of them; jobs of the key that were submitted between the two
+    /// run after it. Takes a lock that only submissions of this kind share; never blocks for long.
+    ///
+    /// # Errors
+    /// [`SubmitError`] hands the job back.
+    ///
+    /// ```
+    /// use laneway::{Coordinator, Job, JobOutcome, Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let coordinator = Coordinator::new(&Pool::new()?);
+    /// coordinator.pause("router-3");
+    /// let old = coordinator.submit_latest("router-3", "config", Job::once(|_| Ok(1)))?;
+    /// let new = coordinator.submit_latest("router-3", "config", Job::once(|_| Ok(2)))?;
+    /// coordinator.resume("router-3");
+    /// assert!(matches!(old.wait()?, JobOutcome::Superseded));
+    /// assert!(matches!(new.wait()?, JobOutcome::Completed(2)));
+    /// # Ok(()) }
+    /// ```
+    pub fn submit_latest<T: Send + 'static>(
+        &self,
+        key: impl Into<Key>,
+        tag: impl Into<Key>,
+        job: Job<T>,
+    ) -> Result<JobHandle<T>, SubmitError<Job<T>>> {
+        let (key, tag) = (key.into(), tag.into());
+        if let Some(refuse) = self.refusal(&key).or_else(|| self.refusal(&tag)) {
+            return Err(refuse(job));
+        }
+        let ticket = Arc::new(Ticket::new(self.lanes().address(key)));
+        let run = self.prepare(Run::new(ticket.clone(), job));
+        if let Some(cell) = self.inner().latest().put(ticket.address(), tag, run) {
+            ticket.address().submit(Entry::Latest(cell));
+        }
+        Ok(JobHandle::new(ticket))
+    }
+
+    /// Submits a job that holds several keys at once: it runs when it has come to the head of the
+    /// lane of each, and no other job of any of them runs meanwhile. Keys that are given twice count
+    /// once; the first one is the key of the handle.
+    ///
+    /// While it waits for a key it blocks those that it has, and [`explain`](Self::explain) says so.
+    /// Jobs over several keys never deadlock: they take their common keys in one order. A pause or a
+    /// hold of any key delays it, a cancel of any key cancels it, and what it does to the lane after
+    /// a failure it does to all of them. With one key it is as [`submit`](Self::submit).
+    ///
+    /// Takes a lock that only such jobs share, for a moment; never blocks for long.
+    ///
+    /// # Errors
+    /// [`SubmitError`] hands the job back; [`SubmitError::KeyCount`] for no key, or more than
+    /// [`KEYS_MAX`] different ones.
+    ///
+    /// ```
+    /// use laneway::{Coordinator, Job, Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let coordinator = Coordinator::new(&Pool::new()?);
+    /// let transfer = Job::once(|_| Ok("moved 100 from one to the other"));
+    /// let transfer = coordinator.submit_multi(["account-1", "account-2"], transfer)?;
+    /// assert!(transfer.wait()?.is_completed());
+    /// # Ok(()) }
+    /// ```
+    pub fn submit_multi<T: Send + 'static, K: Into<Key>>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+        job: Job<T>,
+    ) -> Result<JobHandle<T>, SubmitError<Job<T>>> {
+        let mut all: Vec<Key> = Vec::new();
+        for key in keys {
+            let key = key.into();
+            if !all.contains(&key) {
+                all.push(key);
+            }
+            if all.len() > KEYS_MAX {
+                return Err(SubmitError::KeyCount(job));
+            }
+        }
+        if let Some(refuse) = all.iter().find_map(|key| self.refusal(key)) {
+            return Err(refuse(job));
+        }
+        match &all[..] {
+            [] => Err(SubmitError::KeyCount(job)),
+            [key] => self.submit(key, job),
+            [first, others @ ..] => {
+                let address = self.lanes().address(first.clone());
+                let ticket = Arc::new(Ticket::over(address, others.into()));
+                let mut run = Run::new(ticket.clone(), job);
+                let group = |key: &Key| (key.clone(), self.lanes().group(key));
+                run.set_other_keys(others.iter().map(group).collect());
+                let run = self.prepare(run);
+                let number = self.inner().multi().draw(&all, ticket.clone(), run);
+                let inner = self.door.inner.clone();
+                ticket.when_ended(move || inner.multi().ended(number));
+                for key in all {
+                    let part = Part::new(number, key.clone());
+                    self.lanes().submit(key, Entry::Part(Box::new(part)));
+                }
+                Ok(JobHandle::new(ticket))
+            }
+        }
     }
 
     /// What a job under `key` is answered, if it is not accepted.

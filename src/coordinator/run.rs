@@ -29,7 +29,7 @@ use super::marks::Pass;
 use super::outcome::JobOutcome;
 use super::state::{Action, Ending, Event, Part, Stage, State};
 use super::token::{TokenEnd, Tokens};
-use crate::lane::{Abandon, Address, LaneRef, Step};
+use crate::lane::{Abandon, Address, Key, LaneRef, Step};
 use crate::pool::{Timer, Work, unwind};
 use crate::sync::Arc;
 use attempt::{Attempt, Progress};
@@ -52,6 +52,8 @@ pub(crate) struct Run<T: Send + 'static> {
     published: bool,
     /// It was submitted without a handle.
     detached: bool,
+    /// Its other keys, with their groups.
+    other_keys: Box<[(Key, u32)]>,
     /// Ends it if it has not started by then.
     expiry: Option<(Instant, Timer)>,
     /// When its time is up, its undo aside.
@@ -75,6 +77,7 @@ impl<T: Send + 'static> Run<T> {
             ending: None,
             published: false,
             detached: false,
+            other_keys: Box::default(),
             expiry: None,
             deadline: None,
         }
@@ -82,6 +85,11 @@ impl<T: Send + 'static> Run<T> {
 
     pub(crate) fn ticket(&self) -> &Arc<Ticket<T>> {
         &self.ticket
+    }
+
+    /// The job holds these keys, too.
+    pub(crate) fn set_other_keys(&mut self, keys: Box<[(Key, u32)]>) {
+        self.other_keys = keys;
     }
 
     /// Starts the times that run from the submission.
@@ -155,7 +163,10 @@ impl<T: Send + 'static> Run<T> {
     /// What has happened since the last step; `None` if nothing has.
     fn news(&mut self, lane: &LaneRef<Entry>) -> Option<Event> {
         match self.state {
-            State::Queued => self.first_turn(lane),
+            State::Queued => {
+                let pass = self.ticket.inner().marks().pass(lane);
+                self.first_turn(lane, pass)
+            }
             State::Active(part, stage) => {
                 self.look_at_watch(lane);
                 let ready = match stage {
@@ -170,8 +181,7 @@ impl<T: Send + 'static> Run<T> {
     }
 
     /// The first turn; nothing if a mark keeps the job from starting.
-    fn first_turn(&mut self, lane: &LaneRef<Entry>) -> Option<Event> {
-        let pass = self.ticket.inner().marks().pass(lane);
+    fn first_turn(&mut self, lane: &LaneRef<Entry>, pass: Pass) -> Option<Event> {
         if pass == Pass::Wait && self.ticket.control().stop_short(lane) {
             return None;
         }
@@ -312,6 +322,18 @@ impl<T: Send + 'static> Steps for Run<T> {
             Some(event) => self.go(event, lane),
             None => Step::Waiting,
         }
+    }
+
+    fn enter(&mut self, lane: &LaneRef<Entry>, pass: Pass) -> Step {
+        match self.first_turn(lane, pass) {
+            Some(event) => self.go(event, lane),
+            None => Step::Waiting,
+        }
+    }
+
+    fn supersede(mut self: Box<Self>) {
+        self.publish(JobOutcome::Superseded);
+        discard_run(self);
     }
 
     fn end(mut self: Box<Self>) {

@@ -13,6 +13,7 @@ mod handles;
 mod model;
 mod observer;
 mod order;
+mod several;
 mod shutdown;
 mod support;
 mod timeouts;

@@ -14,7 +14,9 @@ impl<T: Send + 'static> Run<T> {
     pub(super) fn next(&self, ending: Ending) -> Next {
         let hold = |how| {
             let address = self.ticket.address();
-            self.ticket.inner().marks().hold(address.key(), address.group(), how);
+            let marks = self.ticket.inner().marks();
+            marks.hold(address.key(), address.group(), how);
+            self.other_keys.iter().for_each(|(key, group)| marks.hold(key, *group, how));
             Next::Continue
         };
         let quarantine = self.rules().on_double_fault == OnDoubleFault::Quarantine;
