@@ -101,7 +101,8 @@ fn a_wait_for_oneself_would_deadlock() {
 
 #[test]
 fn a_wait_of_the_last_free_worker_would_deadlock() {
-    let pool = pool(1);
+    let config = PoolConfig { workers: 1, max_blocking: 0, ..PoolConfig::default() };
+    let pool = Pool::with_config(config).expect("a pool");
     let gate = occupy(&pool);
     let waiting = pool.submit(|| ());
     let same = pool.clone();

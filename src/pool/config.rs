@@ -15,6 +15,9 @@ pub type PanicHandler = Arc<dyn Fn(Box<dyn Any + Send>) + Send + Sync>;
 
 const _: () = assert!(WORKERS_MAX == 2047, "the page of `workers` states the range");
 
+/// A small pool may grow to so many workers, whatever it was built with.
+const PARALLELISM_ROOM: usize = 256;
+
 /// Settings of a [`Pool`](super::Pool), checked when it is built.
 ///
 /// ```
@@ -34,7 +37,12 @@ pub struct PoolConfig {
     /// Bytes of stack of each worker; `None` leaves it to the standard library (2 MiB, or
     /// `RUST_MIN_STACK`).
     pub stack_size: Option<usize>,
-    /// How long a helper thread without work stays (the timekeeper). Default: 10 seconds.
+    /// Threads over `workers` that may be there while workers block
+    /// ([`Pool::blocking`](super::Pool::blocking), and waits of the pool's own). Default: 256. All
+    /// threads together are at most 2047.
+    pub max_blocking: usize,
+    /// How long a thread that is not needed stays: one that worked while another was blocked, the
+    /// timekeeper. Default: 10 seconds.
     pub keep_alive: Duration,
     /// Receives the panic of work that nobody joins, on the thread where it happened.
     ///
@@ -49,6 +57,7 @@ impl Default for PoolConfig {
             workers: thread::available_parallelism().map_or(1, NonZero::get).min(WORKERS_MAX),
             name: "laneway".to_owned(),
             stack_size: None,
+            max_blocking: 256,
             keep_alive: Duration::from_secs(10),
             panic_handler: None,
         }
@@ -66,6 +75,12 @@ impl PoolConfig {
         Ok(())
     }
 
+    /// Worker threads that can be there at the same time, and so be the parallelism.
+    pub(super) fn threads_max(&self) -> usize {
+        let room = self.workers.max(PARALLELISM_ROOM);
+        room.saturating_add(self.max_blocking).min(WORKERS_MAX)
+    }
+
     /// The name of worker `index`.
     pub(super) fn thread_name(&self, index: usize) -> String {
         format!("{}-{index}", self.name)
@@ -78,6 +93,7 @@ impl fmt::Debug for PoolConfig {
             .field("workers", &self.workers)
             .field("name", &self.name)
             .field("stack_size", &self.stack_size)
+            .field("max_blocking", &self.max_blocking)
             .field("keep_alive", &self.keep_alive)
             .field("panic_handler", &self.panic_handler.is_some())
             .finish()

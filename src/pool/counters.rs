@@ -3,6 +3,7 @@
 //! Each worker writes its own row, with plain loads and stores; a reading sums the rows.
 
 use super::Pool;
+use super::guest::GUESTS;
 use super::registry::Registry;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -13,17 +14,24 @@ use crate::sync::{AtomicU64, Ordering};
 pub struct PoolCounters {
     /// Worker threads that have not ended.
     pub workers: usize,
-    /// Of these, the ones that are not asleep.
+    /// Of these, the ones that are neither asleep nor on the bench.
     pub active: usize,
-    /// Workers that wait inside work: for a stolen frame, a scope, a handle, a job.
+    /// Workers that wait inside work: for a stolen frame, a scope, a handle, a job; or that are
+    /// inside [`Pool::blocking`].
     pub blocked: usize,
+    /// Worker threads on the bench: they worked while others were blocked, and end after
+    /// [`keep_alive`](super::PoolConfig::keep_alive).
+    pub benched: usize,
+    /// Times that a worker blocked and no thread could take its place: `max_blocking` was reached,
+    /// or the system refused a thread.
+    pub uncompensated: u64,
     /// Detached work, visits included, that waits for a worker.
     pub queued: usize,
     /// Detached work that was abandoned because the pool ended.
     pub abandoned: u64,
     /// Panics that nobody joined.
     pub panics: u64,
-    /// Times the system refused a helper thread (the timekeeper).
+    /// Times the system refused a thread to a running pool: a worker, or the timekeeper.
     pub threads_refused: u64,
     /// Sum of [`WorkerCounters::run`].
     pub run: u64,
@@ -35,7 +43,8 @@ pub struct PoolCounters {
     pub parks: u64,
     /// Sum of [`WorkerCounters::wakes`].
     pub wakes: u64,
-    /// Each worker's own, by index.
+    /// Each worker's own, by index: of all that ever were. A thread that is started after one has
+    /// ended goes on with the same index.
     pub per_worker: Vec<WorkerCounters>,
 }
 
@@ -118,24 +127,32 @@ impl Pool {
 
 impl Registry {
     fn counters(&self) -> PoolCounters {
-        let rows: Vec<WorkerCounters> = self.rows.iter().map(|row| row.tally.read()).collect();
+        let mut rows: Vec<WorkerCounters> = self.rows.iter().map(|row| row.tally.read()).collect();
         let sum = |count: fn(&WorkerCounters) -> u64| rows.iter().map(count).sum();
-        // Relaxed, here and below: figures for a reader, no order between them.
-        let workers = self.live.load(Ordering::Relaxed);
-        PoolCounters {
+        let crew = self.crew.counts();
+        let workers = crew.threads();
+        let mut counters = PoolCounters {
             workers,
-            active: workers.saturating_sub(self.sleep.sleeping()),
-            blocked: self.blocked.load(Ordering::Relaxed), // Relaxed: as above
+            active: workers.saturating_sub(self.sleep.sleeping() + crew.benched()),
+            blocked: crew.waiting() + crew.away(),
+            benched: crew.benched(),
+            // Relaxed, here and below: figures for a reader, no order between them.
+            uncompensated: self.uncompensated.load(Ordering::Relaxed) as u64,
             queued: self.queued(),
             abandoned: self.abandoned.load(Ordering::Relaxed) as u64, // Relaxed: as above
             panics: self.panics.load(Ordering::Relaxed) as u64,       // Relaxed: as above
-            threads_refused: self.timers.refused() as u64,
+            // Relaxed: as above
+            threads_refused: (self.timers.refused() + self.threads_refused.load(Ordering::Relaxed))
+                as u64,
             run: sum(|row| row.run),
             steals: sum(|row| row.steals),
             promotions: sum(|row| row.promotions),
             parks: sum(|row| row.parks),
             wakes: sum(|row| row.wakes),
-            per_worker: rows[..self.config.workers].to_vec(),
-        }
+            per_worker: Vec::new(),
+        };
+        rows.truncate(rows.len() - GUESTS); // they come last
+        counters.per_worker = rows;
+        counters
     }
 }

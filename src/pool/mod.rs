@@ -16,11 +16,13 @@
 //!
 //! Not here: the order of jobs (lanes), what a job is (coordinator).
 
+mod bench;
 mod blocking;
 mod claim;
 mod completion;
 mod config;
 mod counters;
+mod crew;
 mod error;
 mod farewell;
 pub mod forkjoin;
@@ -33,11 +35,14 @@ mod join;
 mod latch;
 mod par_for;
 mod registry;
+mod rows;
 mod scope;
+mod seats;
 mod shutdown;
 mod sleep;
 mod spawn;
 mod station;
+mod thread;
 mod timer;
 pub(crate) mod unwind;
 mod work;
@@ -47,6 +52,7 @@ mod worker;
 mod tests;
 
 pub(crate) use blocking::Blocking;
+pub use blocking::blocking;
 pub use completion::{Ended, Part};
 pub use config::{PanicHandler, PoolConfig};
 pub use counters::{PoolCounters, WorkerCounters};

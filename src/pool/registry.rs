@@ -1,7 +1,7 @@
 //! The registry: what all threads of a pool share.
 //!
-//! One row per station (workers first, then guests) with the thieves' ends of its deques and its
-//! counters; the injector for work from outside; who sleeps (`sleep/`); how far the pool's life
+//! One row per station with the thieves' ends of its deques and its counters (`rows.rs`); how many
+//! threads there are and what they do (`crew.rs`); the injector for work from outside; who sleeps (`sleep/`); how far the pool's life
 //! has come (`shutdown.rs`); the timers.
 //!
 //! Handles of the pool are counted apart from references to the registry: workers, timers and
@@ -9,34 +9,38 @@
 //!
 //! Not here: what workers do with work (`worker.rs`), and how the pool ends (`shutdown.rs`).
 
-use std::thread;
+use std::sync::Weak;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::PoolError;
+use super::bench::Bench;
 use super::config::PoolConfig;
-use super::counters::Tally;
+use super::crew::Crew;
 use super::farewell::Farewells;
-use super::frame::FramePtr;
 use super::guest::{GUESTS, Guest};
 use super::injector::Injector;
-use super::shutdown::{Phase, Threads};
+use super::rows::{Row, Rows};
+use super::seats::Seats;
+use super::shutdown::Phase;
 use super::sleep::Sleep;
 use super::station::Station;
 use super::timer::Timers;
 use super::unwind::{self, Payload};
 use super::work::Work;
-use super::{PoolError, shutdown, worker};
 use crate::base::clock::Clock;
 use crate::sync::deque::{Steal, Stealer, Worker};
-use crate::sync::{Arc, AtomicUsize, CachePadded, Ordering, Parker};
+use crate::sync::{Arc, AtomicUsize, Ordering, Parker};
 
 /// See the page.
 pub(super) struct Registry {
     pub(super) config: PoolConfig,
     pub(super) clock: Clock,
     pub(super) sleep: Sleep,
-    /// Workers, then guests.
-    pub(super) rows: Box<[CachePadded<Row>]>,
+    pub(super) rows: Rows,
+    /// How many threads work, wait, and sit on the bench.
+    pub(super) crew: Crew,
+    pub(super) bench: Bench,
     pub(super) guests: Box<[Guest]>,
     pub(super) injector: Injector<Work>,
     pub(super) phase: Phase,
@@ -44,10 +48,10 @@ pub(super) struct Registry {
     pub(super) farewells: Farewells,
     /// Handles that users hold.
     pub(super) handles: AtomicUsize,
-    /// Workers that have not ended.
-    pub(super) live: AtomicUsize,
-    /// Workers that wait inside work.
-    pub(super) blocked: AtomicUsize,
+    /// Times that a worker blocked and nobody could take its place.
+    pub(super) uncompensated: AtomicUsize,
+    /// Times that the system refused a worker thread.
+    pub(super) threads_refused: AtomicUsize,
     /// Cold: where workers park that wait for what a free worker has to bring.
     pub(super) waits: Mutex<Vec<Arc<Parker>>>,
     /// Threads in `wait_quiescent`.
@@ -55,16 +59,10 @@ pub(super) struct Registry {
     pub(super) abandoned: AtomicUsize,
     pub(super) panics: AtomicUsize,
     /// Cold: who waits for the pool's threads, or for quiescence.
-    pub(super) threads: Mutex<Threads>,
+    pub(super) threads: Mutex<Seats>,
     pub(super) changed: Condvar,
-}
-
-/// What others see of a station.
-pub(super) struct Row {
-    pub(super) frames: Stealer<FramePtr>,
-    /// Guests post no visits.
-    pub(super) visits: Option<Stealer<Work>>,
-    pub(super) tally: Tally,
+    /// Itself, for the threads that it starts.
+    pub(super) this: Weak<Registry>,
 }
 
 impl Registry {
@@ -72,73 +70,53 @@ impl Registry {
     pub(super) fn start(config: PoolConfig) -> Result<Arc<Self>, PoolError> {
         config.check()?;
         let workers = config.workers;
-        let mut rows = Vec::with_capacity(workers + GUESTS);
-        let mut desks = Vec::with_capacity(workers);
-        for _ in 0..workers {
-            let (frames, visits) = (Worker::new_lifo(), Worker::new_fifo());
-            rows.push(Row::new(frames.stealer(), Some(visits.stealer())));
-            desks.push((frames, visits));
-        }
+        let limit = config.threads_max();
+        let mut guest_rows = Vec::with_capacity(GUESTS);
         let mut guests = Vec::with_capacity(GUESTS);
-        for row in workers..workers + GUESTS {
+        for row in limit..limit + GUESTS {
             let frames = Worker::new_lifo();
-            rows.push(Row::new(frames.stealer(), None));
+            guest_rows.push(Row::new(frames.stealer(), None));
             guests.push(Guest::new(row, frames));
         }
-        let registry = Arc::new(Self {
+        let registry = Arc::new_cyclic(|this| Self {
             clock: Clock::system(),
-            sleep: Sleep::new(workers),
-            rows: rows.into_iter().map(CachePadded::new).collect(),
+            sleep: Sleep::new(limit),
+            rows: Rows::new(limit, guest_rows),
+            crew: Crew::new(workers, config.max_blocking, limit),
+            bench: Bench::default(),
             guests: guests.into(),
             injector: Injector::new(),
             phase: Phase::open(),
             timers: Timers::new(),
             farewells: Farewells::default(),
             handles: AtomicUsize::new(1),
-            live: AtomicUsize::new(workers),
-            blocked: AtomicUsize::new(0),
+            uncompensated: AtomicUsize::new(0),
+            threads_refused: AtomicUsize::new(0),
             waits: Mutex::new(Vec::new()),
             quiet_waiters: AtomicUsize::new(0),
             abandoned: AtomicUsize::new(0),
             panics: AtomicUsize::new(0),
-            threads: Mutex::new(Threads::new(workers)),
+            threads: Mutex::new(Seats::new()),
             changed: Condvar::new(),
+            this: this.clone(),
             config,
         });
-        for (index, (frames, visits)) in desks.into_iter().enumerate() {
-            let station = (frames, visits);
-            if let Err(source) = registry.start_worker(index, station) {
-                registry.give_up_start(index);
-                return Err(PoolError::Spawn { worker: index, source });
+        for worker in 0..workers {
+            if let Err(source) = registry.start_worker() {
+                registry.give_up_start(worker);
+                return Err(PoolError::Spawn { worker, source });
             }
         }
         Ok(registry)
     }
 
-    fn start_worker(
-        self: &Arc<Self>,
-        index: usize,
-        (frames, visits): (Worker<FramePtr>, Worker<Work>),
-    ) -> std::io::Result<()> {
-        let mut thread = thread::Builder::new().name(self.config.thread_name(index));
-        if let Some(bytes) = self.config.stack_size {
-            thread = thread.stack_size(bytes);
-        }
-        let registry = Arc::clone(self);
-        let handle = thread
-            .spawn(move || worker::run(registry, Station::new(index, frames, Some(visits))))?;
-        self.threads.lock().started(index, handle);
-        Ok(())
-    }
-
     /// Worker `failed` and those after it do not exist: ends the others.
     fn give_up_start(&self, failed: usize) {
         for _ in failed..self.config.workers {
-            self.worker_ended(None);
+            self.worker_missing();
         }
         self.begin_end();
-        let handles = self.threads.lock().take_all();
-        handles.into_iter().for_each(shutdown::join);
+        self.join_all();
     }
 
     /// How many workers it has.
@@ -168,19 +146,19 @@ impl Registry {
     /// True if detached work is queued.
     pub(super) fn detached_waits(&self) -> bool {
         let waits = |row: &Row| row.visits.as_ref().is_some_and(|visits| !visits.is_empty());
-        !self.injector.is_empty() || self.rows.iter().any(|row| waits(row))
+        !self.injector.is_empty() || self.rows.workers().any(waits)
     }
 
     /// How much detached work is queued.
     pub(super) fn queued(&self) -> usize {
         let of = |row: &Row| row.visits.as_ref().map_or(0, Stealer::len);
-        self.injector.len() + self.rows.iter().map(|row| of(row)).sum::<usize>()
+        self.injector.len() + self.rows.workers().map(of).sum::<usize>()
     }
 
     /// Abandons what is queued, when no worker is left to run it. Any thread.
     pub(super) fn sweep(&self) {
         self.injector.take_all().for_each(|work| self.abandon(work));
-        for visits in self.rows.iter().filter_map(|row| row.visits.as_ref()) {
+        for visits in self.rows.workers().filter_map(|row| row.visits.as_ref()) {
             while let Some(work) = taken(|| visits.steal()) {
                 self.abandon(work);
             }
@@ -211,12 +189,6 @@ impl Registry {
         if let Err(panic) = told {
             unwind::discard(panic);
         }
-    }
-}
-
-impl Row {
-    fn new(frames: Stealer<FramePtr>, visits: Option<Stealer<Work>>) -> Self {
-        Self { frames, visits, tally: Tally::new() }
     }
 }
 

@@ -16,12 +16,14 @@
 //!
 //! Fork-join does not depend on the phase: a region that is under way is finished by its owner.
 
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::bench::Called;
 use super::registry::Registry;
+use super::seats::{Desk, Ended};
 use super::sleep::LastLook;
 use super::station::Station;
+use super::thread::Patience;
 use super::{Pool, PoolError};
 use crate::sync::{AtomicU32, Ordering, fence};
 
@@ -41,9 +43,10 @@ pub enum Shutdown {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// Threads of the pool that have ended; all of them are joined.
+    /// Worker threads that have ended in the pool's life; all of them are joined.
     pub joined: usize,
-    /// The names of those that had not ended at the deadline.
+    /// The names of the threads that had not ended at the deadline, or had ended their part and were
+    /// still running destructors of thread-locals.
     pub running: Vec<String>,
     /// Posted work that no worker took: it was abandoned or, while threads are running, it waits.
     /// Counts what had become moot too, such as work that its waiter ran.
@@ -96,44 +99,6 @@ impl Phase {
             }
         }
         false
-    }
-}
-
-/// The worker threads, as the cold side knows them.
-pub(super) struct Threads {
-    handles: Vec<Option<JoinHandle<()>>>,
-    ended: Vec<bool>,
-}
-
-impl Threads {
-    pub(super) fn new(workers: usize) -> Self {
-        Self { handles: (0..workers).map(|_| None).collect(), ended: vec![false; workers] }
-    }
-
-    pub(super) fn started(&mut self, index: usize, handle: JoinHandle<()>) {
-        self.handles[index] = Some(handle);
-    }
-
-    /// Everybody who started, ended or not.
-    pub(super) fn take_all(&mut self) -> Vec<JoinHandle<()>> {
-        self.handles.iter_mut().filter_map(Option::take).collect()
-    }
-
-    fn take_ended(&mut self) -> Vec<JoinHandle<()>> {
-        let both = self.handles.iter_mut().zip(&self.ended);
-        both.filter(|(_, ended)| **ended).filter_map(|(handle, _)| handle.take()).collect()
-    }
-
-    fn running(&self) -> impl Iterator<Item = usize> {
-        self.ended.iter().enumerate().filter(|(_, ended)| !**ended).map(|(index, _)| index)
-    }
-}
-
-/// Joins a thread of the pool, unless it is the calling one: user code that runs while a thread
-/// ends (a destructor) may end the pool.
-pub(super) fn join(thread: JoinHandle<()>) {
-    if thread.thread().id() != thread::current().id() {
-        thread.join().expect("threads of a pool catch the panics of user code");
     }
 }
 
@@ -199,6 +164,7 @@ impl Registry {
     /// Every worker ends after what it is running.
     pub(super) fn begin_end(&self) {
         if self.phase.advance(ENDING) {
+            self.clear_bench();
             self.sleep.wake_all();
             self.see_to_rest();
         }
@@ -207,9 +173,7 @@ impl Registry {
     /// The pool ends, and every worker that is left waits inside its work: nobody will take what is
     /// queued, or what is posted.
     pub(super) fn is_unattended(&self) -> bool {
-        // Relaxed: ordered by the caller's fence.
-        let all_wait = || self.blocked.load(Ordering::Relaxed) >= self.live.load(Ordering::Relaxed);
-        self.phase.is_ending() && all_wait()
+        self.phase.is_ending() && self.crew.counts().active() == 0
     }
 
     /// To be called after a step towards the end: the mark, a worker that left, one that waits.
@@ -238,13 +202,14 @@ impl Registry {
             self.changed.notify_all();
         }
         if self.phase.is_draining() && self.is_quiet() && self.phase.advance(ENDING) {
+            self.clear_bench();
             return LastLook::End;
         }
         LastLook::Nothing
     }
 
     fn is_quiet(&self) -> bool {
-        self.sleep.is_quiet(|| !self.detached_waits())
+        self.sleep.is_quiet(|| self.crew.counts().at_work(), || !self.detached_waits())
     }
 
     fn wait_quiet(&self, timeout: Duration) -> Result<bool, PoolError> {
@@ -265,19 +230,39 @@ impl Registry {
         Ok(quiet)
     }
 
-    /// Worker `index` has ended, or was never there. The last one clears up.
-    pub(super) fn worker_ended(&self, index: Option<usize>) {
-        // AcqRel: the Release of every worker that ends pairs with the Acquire of the last one,
-        // which sees what the others left in their queues.
-        if self.live.fetch_sub(1, Ordering::AcqRel) == 1 {
+    /// The calling worker ends its part; the last one clears up. `called` as it last was.
+    pub(super) fn worker_leaves(&self, called: Called) {
+        if called == Called::Up {
+            self.worker_missing();
+        }
+    }
+
+    /// A worker that was counted as active has ended, or was never there. The last one clears up.
+    pub(super) fn worker_missing(&self) {
+        if self.crew.leave_for_good().threads() == 0 {
             self.phase.advance(ENDED);
             self.timers.end(self);
         }
         self.see_to_rest();
-        if let Some(index) = index {
-            self.threads.lock().ended[index] = true;
-        }
+    }
+
+    /// The thread of worker `index` is about to end.
+    pub(super) fn worker_gone(&self, index: usize, desk: Desk) {
+        self.threads.lock().vacate(index, desk);
         self.changed.notify_all();
+    }
+
+    /// Joins every thread that was started, whose pool ends.
+    pub(super) fn join_all(&self) {
+        let mut threads = self.threads.lock();
+        while threads.running().next().is_some() {
+            self.changed.wait(&mut threads);
+        }
+        let ended = threads.take_ended();
+        drop(threads);
+        for (_, thread) in ended {
+            let _gone = thread.join(Patience::Unbounded);
+        }
     }
 
     fn wait_ended(&self, timeout: Duration) -> Result<Report, PoolError> {
@@ -290,18 +275,44 @@ impl Registry {
             && !self.changed.wait_until(&mut threads, deadline).timed_out()
         {}
         let ended = threads.take_ended();
-        let running: Vec<usize> = threads.running().collect();
+        let mut running: Vec<String> =
+            threads.running().map(|index| self.config.thread_name(index)).collect();
         drop(threads);
-        ended.into_iter().for_each(join);
-        if running.is_empty() {
-            self.timers.join_keeper();
+        let (joined, deaf) = self.join_until(ended, deadline);
+        let mut threads = self.threads.lock();
+        threads.joined += joined;
+        for (seat, thread) in deaf {
+            running.extend(seat.map(|index| self.config.thread_name(index)));
+            threads.put_back(thread);
+        }
+        let joined = threads.joined;
+        drop(threads);
+        if let Some(keeper) = self.timers.join_keeper(self.patience(deadline), &self.config) {
+            running.push(keeper);
         }
         Ok(Report {
-            joined: self.config.workers - running.len(),
-            running: running.into_iter().map(|index| self.config.thread_name(index)).collect(),
+            joined,
+            running,
             // Relaxed: a worker that abandoned something was joined, or is named as running.
             left: self.abandoned.load(Ordering::Relaxed) + self.queued(),
             timers: self.timers.abandoned(),
         })
+    }
+
+    /// Joins threads that said that they end. User code may still run there, in destructors of
+    /// thread-locals: those that are not gone at the deadline come back.
+    fn join_until(&self, ended: Vec<Ended>, deadline: Instant) -> (usize, Vec<Ended>) {
+        let all = ended.len();
+        let deaf: Vec<Ended> = ended
+            .into_iter()
+            .filter_map(|(seat, thread)| {
+                thread.join(self.patience(deadline)).err().map(|deaf| (seat, deaf))
+            })
+            .collect();
+        (all - deaf.len(), deaf)
+    }
+
+    fn patience(&self, deadline: Instant) -> Patience<'_> {
+        Patience::AtMost(deadline.saturating_duration_since(self.clock.now()), &self.clock)
     }
 }

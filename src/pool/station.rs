@@ -37,6 +37,7 @@ use std::ptr;
 
 use super::frame::{EAGER_MAX, Frame, FramePtr, Link};
 use super::registry::Registry;
+use super::seats::Desk;
 use super::work::Work;
 use crate::sync::{Arc, Parker, deque};
 
@@ -104,6 +105,11 @@ impl Station {
         }
     }
 
+    /// The queues of a worker that ends.
+    pub(super) fn into_desk(self) -> Desk {
+        Desk { frames: self.frames, visits: self.visits.expect("a worker has visits") }
+    }
+
     /// Makes this the calling thread's station until the answer is dropped.
     pub(super) fn occupy<'s>(&'s self, registry: &'s Registry) -> Occupied<'s> {
         self.registry.set(registry);
@@ -134,6 +140,19 @@ impl Station {
             // again when it is left.
             let here = unsafe { station.as_ref() }?;
             if here.visits.is_some() && ptr::eq(here.registry.get(), registry) {
+                return Some(here);
+            }
+            station = here.outer.get();
+        }
+    }
+
+    /// The worker, of whatever pool, on whose stack the caller runs.
+    pub(super) fn any_worker<'s>() -> Option<&'s Self> {
+        let mut station = CURRENT.get();
+        loop {
+            // SAFETY: as in `worker_below`.
+            let here = unsafe { station.as_ref() }?;
+            if here.visits.is_some() {
                 return Some(here);
             }
             station = here.outer.get();

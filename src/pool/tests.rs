@@ -82,7 +82,8 @@ fn work_of_a_cancelled_pool_is_abandoned_once() {
 
 #[test]
 fn blocking_is_refused_to_the_last_worker_only() {
-    let pool = pool(2);
+    let config = PoolConfig { workers: 2, max_blocking: 0, ..PoolConfig::default() };
+    let pool = Pool::with_config(config).expect("a pool");
     let same = pool.clone();
     let (entered, first) = mpsc::channel();
     let (open, gate) = mpsc::channel::<()>();

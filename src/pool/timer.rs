@@ -14,15 +14,16 @@
 use std::cmp::Ordering as Cmp;
 use std::collections::BinaryHeap;
 use std::fmt;
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::Pool;
 use super::claim::Claim;
+use super::config::PoolConfig;
 use super::registry::Registry;
+use super::thread::{Patience, Thread};
 use super::work::Work;
-use super::{Pool, shutdown};
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering};
 
 /// Work that waits for its time.
@@ -101,6 +102,10 @@ fn fire(registry: &Registry, work: &Claim<Work>) {
     }
 }
 
+fn keeper_name(config: &PoolConfig) -> String {
+    format!("{}-timekeeper", config.name)
+}
+
 /// A pool's timers.
 pub(super) struct Timers {
     state: Mutex<State>,
@@ -118,7 +123,7 @@ struct State {
     cancelled: usize,
     /// A timekeeper runs.
     kept: bool,
-    keeper: Option<JoinHandle<()>>,
+    keeper: Option<Thread>,
     ended: bool,
 }
 
@@ -210,8 +215,9 @@ impl Timers {
 
     fn start_keeper(&self, state: &mut State, registry: &Arc<Registry>) {
         let keeper = Arc::clone(registry);
-        let name = format!("{}-timekeeper", registry.config.name);
-        let started = thread::Builder::new().name(name).spawn(move || keeper.timers.keep(&keeper));
+        let config = &registry.config;
+        let started =
+            Thread::start(config, keeper_name(config), move || keeper.timers.keep(&keeper));
         state.kept = started.is_ok();
         if started.is_err() {
             // Relaxed: a count.
@@ -270,12 +276,19 @@ impl Timers {
         }
     }
 
-    /// Waits for a timekeeper that was sent home.
-    pub(super) fn join_keeper(&self) {
-        let keeper = self.state.lock().keeper.take();
-        if let Some(keeper) = keeper {
-            shutdown::join(keeper);
-        }
+    /// Waits for a timekeeper that was sent home, if the pool has ended; its name if it is still
+    /// there then.
+    pub(super) fn join_keeper(
+        &self,
+        patience: Patience<'_>,
+        config: &PoolConfig,
+    ) -> Option<String> {
+        let mut state = self.state.lock();
+        let keeper = if state.ended { state.keeper.take() } else { None }?;
+        drop(state);
+        let deaf = keeper.join(patience).err()?;
+        self.state.lock().keeper = Some(deaf);
+        Some(keeper_name(config))
     }
 
     /// Timers that the end of the pool abandoned.

@@ -10,8 +10,11 @@
 
 use std::cell::Cell;
 
+use super::bench::Called;
 use super::frame::FramePtr;
-use super::registry::{Registry, Row, taken};
+use super::registry::{Registry, taken};
+use super::rows::Row;
+use super::seats::Desk;
 use super::sleep::{LastLook, Searching};
 use super::station::Station;
 use super::unwind;
@@ -34,34 +37,33 @@ const ROUNDS_MAX: u32 = 32;
 /// Pauses between two rounds: about a microsecond.
 const PAUSES: u32 = 48;
 
-/// The life of a worker thread. `station` is a worker's.
-pub(super) fn run(registry: Arc<Registry>, station: Station) {
-    let index = station.row();
+/// The life of worker thread `index`.
+pub(super) fn run(registry: Arc<Registry>, index: usize, desk: Desk) {
+    let station = Station::new(index, desk.frames, Some(desk.visits));
     {
         let _occupied = station.occupy(&registry);
-        // SAFETY: this thread is that worker, and begins here.
+        // SAFETY: this thread is that worker, and begins here; the one before left its seat.
         unsafe { registry.sleep.register(index, station.parker()) };
         let visits = station.visits().expect("a worker has visits");
         let worker = Worker {
             registry: &registry,
-            row: &registry.rows[index],
-            index,
+            row: registry.rows.at(index),
             station: &station,
             visits,
             rounds_max: Cell::new(ROUNDS_MIN),
             tick: Cell::new(0),
             seed: Cell::new(index as u32 + 1),
         };
-        worker.work_until_the_end();
+        let called = worker.work_until_the_end();
         // Still at its station: what user code does while the last worker clears up, a worker does.
-        registry.worker_ended(Some(index));
+        registry.worker_leaves(called);
     }
+    registry.worker_gone(index, station.into_desk());
 }
 
 struct Worker<'r> {
     registry: &'r Arc<Registry>,
     row: &'r Row,
-    index: usize,
     station: &'r Station,
     visits: &'r deque::Worker<Work>,
     rounds_max: Cell<u32>,
@@ -70,10 +72,17 @@ struct Worker<'r> {
 }
 
 impl Worker<'_> {
-    fn work_until_the_end(&self) {
+    /// Whether it still counts as active.
+    fn work_until_the_end(&self) -> Called {
         let mut search: Option<Searching> = None;
         let mut rounds = 0;
-        while !self.registry.phase.is_ending() {
+        let mut called = Called::Up;
+        while called == Called::Up && !self.registry.phase.is_ending() {
+            if self.registry.crew.counts().has_surplus() {
+                self.stop_searching(search.take(), 0);
+                called = self.registry.sit_down(self.station);
+                continue;
+            }
             if let Some(found) = self.find() {
                 self.stop_searching(search.take(), rounds);
                 rounds = 0;
@@ -92,6 +101,7 @@ impl Worker<'_> {
         if let Some(search) = search {
             self.registry.sleep.retire(search);
         }
+        called
     }
 
     fn run(&self, found: Found) {
@@ -114,13 +124,14 @@ impl Worker<'_> {
             self.rounds_max.set((self.rounds_max.get() * 2).min(ROUNDS_MAX));
         }
         self.registry.sleep.end_search(search, || self.registry.work_waits());
+        self.registry.see_to_strength();
     }
 
     /// Sleeps until woken.
     fn lie_down(&self, search: Option<Searching>) -> Searching {
         self.rounds_max.set((self.rounds_max.get() / 2).max(ROUNDS_MIN));
         self.row.tally.parks.add_one();
-        let woken = self.registry.sleep.lie_down(self.index, search, || self.last_look());
+        let woken = self.registry.sleep.lie_down(self.station.row(), search, || self.last_look());
         self.row.tally.wakes.add_one();
         woken
     }
@@ -131,7 +142,8 @@ impl Worker<'_> {
         if self.registry.phase.is_ending() {
             return LastLook::End;
         }
-        if self.registry.work_waits() {
+        // A surplus is seen to as if it were work: somebody gets up and sits down on the bench.
+        if self.registry.work_waits() || self.registry.crew.counts().has_surplus() {
             return LastLook::Work;
         }
         self.registry.timers.see_to_keeper(self.registry);
@@ -196,10 +208,8 @@ impl Worker<'_> {
 
     /// All rows but the own, from a random one on.
     fn others(&self) -> impl Iterator<Item = &Row> {
-        let rows = &self.registry.rows;
-        let start = self.random() as usize % rows.len();
-        let (before, after) = rows.split_at(start);
-        after.iter().chain(before).map(|row| &**row).filter(|row| !std::ptr::eq(*row, self.row))
+        let rows = self.registry.rows.from(self.random() as usize);
+        rows.filter(|row| !std::ptr::eq(*row, self.row))
     }
 
     /// Marsaglia's xorshift, 2003: spreads thieves, decides nothing.

@@ -37,6 +37,9 @@ impl Word {
     /// What to subtract when a search ends.
     pub(super) const ONE_SEARCH: u64 = SEARCHING_ONE;
 
+    /// What to add when the stack is as it was, but is to count as changed.
+    pub(super) const ONE_CHANGE: u64 = TAG_ONE;
+
     /// The newest sleeper.
     pub(super) fn top(self) -> Link {
         Link((self.0 & FIELD_MASK) as usize)

@@ -36,12 +36,13 @@ struct Slot {
     state: AtomicU32,
     /// The sleeper below this one on the stack.
     below: AtomicUsize,
-    /// Written once, by the worker, before it first lies down.
+    /// Written by each thread that becomes this worker, before it first lies down.
     parker: UnsafeCell<Option<Arc<Parker>>>,
 }
 
-// SAFETY: `parker` is written once by its worker before its first push (the contract of
-// `register`) and read only by those who popped that worker, which the push happens before.
+// SAFETY: `parker` is written by a thread that begins as this worker (the contract of `register`),
+// and read only by those who took the worker off the stack, before they set it AWAKE: after its
+// push, and before its thread can go on and end.
 unsafe impl Sync for Slot {}
 // SAFETY: `Arc<Parker>` is Send.
 unsafe impl Send for Slot {}
@@ -79,9 +80,11 @@ impl Sleep {
     /// Tells where `worker` parks.
     ///
     /// # Safety
-    /// Called at most once per worker, by its thread, before it first lies down.
+    /// Called at most once per thread that is that worker, by that thread, before it first lies
+    /// down; the thread that was it before has ended its part.
     pub(crate) unsafe fn register(&self, worker: usize, parker: Arc<Parker>) {
-        // SAFETY: the worker was never pushed, so nobody reads the cell; one writer.
+        // SAFETY: the worker is not on the stack, and whoever took it off before was done with the
+        // cell when that thread went on, so nobody reads it; one writer.
         self.slots[worker].parker.with_mut(|cell| unsafe { *cell = Some(parker) });
     }
 
@@ -90,6 +93,21 @@ impl Sleep {
     pub(crate) fn is_hungry(&self) -> bool {
         // Relaxed: a hint; whoever acts on it publishes by the queue it pushes to.
         Word(self.word.load(Ordering::Relaxed)).searching() > 0
+    }
+
+    /// True while a worker sleeps or searches: there is somebody to take what is posted.
+    pub(crate) fn has_idle(&self) -> bool {
+        // Relaxed: ordered by the caller's fence [strength].
+        let word = Word(self.word.load(Ordering::Relaxed));
+        word.searching() + word.sleeping() > 0
+    }
+
+    /// To be called before a thread begins, or begins again, to take work: a look for quiescence
+    /// that is under way starts over, as the sleepers are no longer all there are.
+    pub(crate) fn joined(&self) {
+        // Release [sleeper]: pairs with the Acquire in `is_quiet`: who sees the change sees the
+        // thread counted. Who sees a queue emptied by the thread sees the change, by [emptied].
+        self.word.fetch_add(Word::ONE_CHANGE, Ordering::Release);
     }
 
     /// Workers that are on the stack.
@@ -209,18 +227,22 @@ impl Sleep {
         }
     }
 
-    /// True if at some moment during the call every worker slept and `empty` held: then all work
-    /// whose post happened before the call has ended.
-    pub(crate) fn is_quiet(&self, empty: impl FnOnce() -> bool) -> bool {
+    /// True if at some moment during the call every worker, there are `at_work`, slept and `empty`
+    /// held: then all work whose post happened before the call has ended.
+    pub(crate) fn is_quiet(
+        &self,
+        at_work: impl FnOnce() -> usize,
+        empty: impl FnOnce() -> bool,
+    ) -> bool {
         // Acquire [sleeper]: pairs with the Release of every push: what the sleepers pushed into
         // queues, and all effects of what they ran, is visible.
         let before = Word(self.word.load(Ordering::Acquire));
-        if before.sleeping() < self.slots.len() || !empty() {
+        if before.sleeping() < at_work() || !empty() {
             return false;
         }
         // Acquire fence [emptied]: keeps the look at the queues before the second reading, and
-        // acquires from whoever emptied them: a worker that got up to do so shows in the word. An
-        // equal word, tag included, says that nobody got up meanwhile.
+        // acquires from whoever emptied them: a worker that got up or joined to do so shows in the
+        // word. An equal word, tag included, says that nobody did meanwhile.
         fence(Ordering::Acquire);
         // Relaxed: ordered by the fence.
         Word(self.word.load(Ordering::Relaxed)) == before
@@ -268,14 +290,14 @@ impl Sleep {
     /// Ends the sleep of a worker that the caller took off the stack.
     fn wake(&self, worker: usize) {
         let slot = &*self.slots[worker];
+        let parker = slot.parker.with(|cell| {
+            // SAFETY: registered before the push that the pop synchronised with, and not written
+            // again before the store below.
+            unsafe { (*cell).clone() }
+        });
         // Release [wake]: pairs with the Acquire in `lie_down`.
         slot.state.store(AWAKE, Ordering::Release);
-        slot.parker.with(|cell| {
-            // SAFETY: registered before the push that the pop synchronised with; never written
-            // again.
-            let parker = unsafe { (*cell).as_ref() };
-            parker.expect("a worker registers before it lies down").unpark();
-        });
+        parker.expect("a worker registers before it lies down").unpark();
     }
 
     #[track_caller] // an access of the models is known by its place: the caller's, not this one
@@ -333,14 +355,14 @@ mod tests {
         let sleep = two();
         let first = sleep.lie_down(0, None, || {
             let second = sleep.lie_down(1, None, || {
-                assert!(sleep.is_quiet(|| true));
-                assert!(!sleep.is_quiet(|| false));
+                assert!(sleep.is_quiet(|| 2, || true));
+                assert!(!sleep.is_quiet(|| 2, || false));
                 sleep.posted();
                 sleep.posted(); // the first one's searcher is on its way: nobody else is woken
                 assert_eq!(sleep.sleeping(), 1);
                 LastLook::Nothing
             });
-            assert!(!sleep.is_quiet(|| true));
+            assert!(!sleep.is_quiet(|| 2, || true));
             sleep.end_search(second, || true); // the last searcher found more: wakes the next
             assert_eq!(sleep.sleeping(), 0);
             LastLook::Nothing
