@@ -36,7 +36,7 @@ fn meet(pool: &Pool, threads: usize) {
     let parts: Vec<_> = (0..threads)
         .map(|_| {
             let barrier = Arc::clone(&barrier);
-            pool.submit(move || drop(barrier.wait()))
+            pool.submit(move || barrier.wait().is_leader())
         })
         .collect();
     for part in parts {

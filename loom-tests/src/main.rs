@@ -40,6 +40,7 @@ mod base {
 /// Layer pool, its lock-free files and fork-join, and stand-ins for the rest of it.
 #[path = "../../src/pool"]
 mod pool {
+    pub(crate) mod crew;
     mod frame;
     #[path = "../../loom-tests/src/stand_in/guest.rs"]
     mod guest;
@@ -51,6 +52,8 @@ mod pool {
     #[path = "../../loom-tests/src/stand_in/registry.rs"]
     mod registry;
     mod scope;
+    #[path = "../../loom-tests/src/stand_in/seats.rs"]
+    mod seats;
     pub(crate) mod sleep;
     #[path = "../../loom-tests/src/stand_in/pool.rs"]
     mod stand_in;

@@ -87,8 +87,8 @@ impl Pool {
     /// Calls `f`, which may block, while another thread works instead of this one.
     ///
     /// On a worker of this pool: if no other worker is idle, a thread of the bench or a new one takes
-    /// its place until `f` is done, so that as many threads as the
-    /// [parallelism](super::PoolConfig::workers) says go on with the pool's work. Over it there are
+    /// its place until `f` is done, so that as many threads as
+    /// [`workers`](Self::workers) says go on with the pool's work. Over it there are
     /// never more than [`max_blocking`](super::PoolConfig::max_blocking) threads: beyond them, and if
     /// the system refuses a thread, `f` is called all the same and
     /// [`uncompensated`](super::PoolCounters::uncompensated) counts it. On any other thread it only

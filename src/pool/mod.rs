@@ -9,7 +9,8 @@
 //! closures that were shown to thieves, newest first for their owner; and *visits*, detached work
 //! in the order of posting. A waiter runs only the subtree that it waits for; detached work runs on
 //! an empty stack only, in the worker's loop (`worker.rs`). How workers sleep and are woken is in
-//! `sleep/README.md`; how a pool ends, in `shutdown.rs`.
+//! `sleep/README.md`; how a pool ends, in `shutdown.rs`; who works while a worker blocks, in
+//! `blocking.rs` and `crew.rs`.
 //!
 //! Invariants: posted work is run once or abandoned once; no worker parks while posted work waits
 //! and nobody searches; nothing in the pool polls.
@@ -35,6 +36,7 @@ mod join;
 mod latch;
 mod par_for;
 mod registry;
+mod resize;
 mod rows;
 mod scope;
 mod seats;
@@ -100,12 +102,10 @@ impl Pool {
         Ok(Self { registry: Registry::start(config)? })
     }
 
-    /// How many workers the pool was built with.
-    pub fn workers(&self) -> usize {
-        self.registry.config.workers
-    }
-
     /// The index of the calling worker, from 0; `None` if the caller is no worker of this pool.
+    ///
+    /// No two workers have the same at one time. While workers block others take their place, so it
+    /// may be [`workers`](Self::workers) or more.
     pub fn current_worker(&self) -> Option<usize> {
         Station::worker_below(&self.registry).map(Station::row)
     }

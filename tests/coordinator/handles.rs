@@ -240,7 +240,7 @@ fn wait_inside(coordinator: &Coordinator) -> Option<JobHandle<i32>> {
 
 #[test]
 fn a_wait_inside_a_stolen_fork_is_given_up_when_its_owner_waits_for_the_fork() {
-    let coordinator = coordinator(2);
+    let coordinator = Coordinator::new(&pool_without_spares(2));
     let inner = coordinator.clone();
     let pool = coordinator.pool().clone();
     let handle = coordinator.pool().submit(move || {
@@ -258,7 +258,7 @@ fn a_wait_inside_a_stolen_fork_is_given_up_when_its_owner_waits_for_the_fork() {
 
 #[test]
 fn a_wait_inside_a_scopes_closure_is_given_up_when_the_scope_waits_for_it() {
-    let coordinator = coordinator(2);
+    let coordinator = Coordinator::new(&pool_without_spares(2));
     let inner = coordinator.clone();
     let pool = coordinator.pool().clone();
     let handle = coordinator.pool().submit(move || {
@@ -279,7 +279,7 @@ fn a_wait_inside_a_scopes_closure_is_given_up_when_the_scope_waits_for_it() {
 
 #[test]
 fn a_wait_on_the_last_free_worker_is_refused() {
-    let coordinator = coordinator(1);
+    let coordinator = Coordinator::new(&pool_without_spares(1));
     let inner = coordinator.clone();
     let job = Job::once(move |_| {
         let other = inner.submit("other", Job::once(|_| Ok(1))).expect("accepted");
@@ -289,6 +289,14 @@ fn a_wait_on_the_last_free_worker_is_refused() {
         }
     });
     assert_eq!(value(value(submit(&coordinator, "k", job))), 1);
+}
+
+#[test]
+fn the_only_worker_may_wait_for_another_key_while_there_are_spares() {
+    let coordinator = coordinator(1);
+    let inner = coordinator.clone();
+    let job = Job::once(move |_| Ok(value(submit(&inner, "other", Job::once(|_| Ok(1))))));
+    assert_eq!(value(submit(&coordinator, "k", job)), 1);
 }
 
 #[test]

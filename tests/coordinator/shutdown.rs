@@ -264,7 +264,7 @@ fn waits_on_a_worker(
 
 #[test]
 fn a_worker_that_waits_for_a_queued_job_is_told_when_the_pool_ends() {
-    let pool = pool(2);
+    let pool = pool_without_spares(2);
     let coordinator = Coordinator::new(&pool);
     let gate = block_lane(&coordinator, "busy");
     let queued = submit(&coordinator, "busy", Job::once(|_| Ok(())));
@@ -282,7 +282,7 @@ fn a_worker_that_waits_for_a_queued_job_is_told_when_the_pool_ends() {
 
 #[test]
 fn a_worker_that_waits_for_a_token_of_another_job_is_told_when_the_pool_ends() {
-    let pool = pool(2);
+    let pool = pool_without_spares(2);
     let coordinator = Coordinator::new(&pool);
     let (handle, token) = waits(&coordinator, "k");
     let waiter = waits_on_a_worker(&coordinator, handle);

@@ -17,6 +17,12 @@ pub fn pool(workers: usize) -> Pool {
     Pool::with_config(PoolConfig { workers, ..PoolConfig::default() }).expect("threads start")
 }
 
+/// One that has no threads but these, whoever blocks.
+pub fn pool_without_spares(workers: usize) -> Pool {
+    let config = PoolConfig { workers, max_blocking: 0, ..PoolConfig::default() };
+    Pool::with_config(config).expect("threads start")
+}
+
 pub fn coordinator(workers: usize) -> Coordinator {
     Coordinator::new(&pool(workers))
 }

@@ -1,6 +1,7 @@
 //! The models: one protocol a file, two or three threads, data in cells that the checker watches.
 
 mod canary;
+mod crew;
 mod epoch_cell;
 mod inbox;
 mod injector;
@@ -31,6 +32,11 @@ macro_rules! models {
 
 models! {
     canary: a_load_before_an_exchange_sees_both_values;
+    crew:
+        the_last_to_go_to_work_replaces_who_blocked,
+        two_that_block_are_replaced_twice_and_not_more,
+        quiet_sees_that_somebody_joined,
+        a_number_goes_from_one_thread_to_the_next;
     epoch_cell:
         a_version_is_whole_when_it_is_seen,
         a_version_lives_as_long_as_its_guard,

@@ -171,7 +171,7 @@ pub(crate) fn quiet_means_that_the_work_has_ended() {
         let pool = Pool::new(1);
         let worker = spawn(&pool, |pool| pool.work(0, 2, |pool| pool.effect.set(1)));
         pool.post();
-        if pool.sleep.is_quiet(|| !pool.work_waits()) {
+        if pool.sleep.is_quiet(|| 1, || !pool.work_waits()) {
             assert_eq!(pool.effect.number(), 1, "quiet before the work has ended");
         }
         pool.end();
@@ -194,7 +194,7 @@ pub(crate) fn quiet_sees_what_a_sleeper_queued() {
             }
             pool.sleep.retire(search);
         });
-        if pool.sleep.is_quiet(|| !pool.work_waits()) {
+        if pool.sleep.is_quiet(|| 1, || !pool.work_waits()) {
             assert_eq!(pool.effect.number(), 1, "quiet before the work has ended");
         }
         pool.end();
@@ -243,7 +243,7 @@ pub(crate) fn quiet_sees_that_somebody_emptied_the_injector() {
         };
         shared.injector.push(());
         shared.sleep.posted();
-        if shared.sleep.is_quiet(|| shared.injector.is_empty()) {
+        if shared.sleep.is_quiet(|| 1, || shared.injector.is_empty()) {
             assert_eq!(shared.effect.number(), 1, "quiet before the work has ended");
         }
         // Relaxed: ordered by the fence in `wake_all`.
