@@ -286,7 +286,8 @@ fn panics(_: &Pool) -> Outcome {
 fn counters(pool: &Pool) -> Outcome {
     assert!(pool.wait_quiescent(Duration::from_secs(60))?);
     let counters = pool.counters();
-    assert_eq!((counters.workers, counters.queued), (2, 0));
+    // Two, and a spare if a worker has waited for another one.
+    assert!(counters.workers >= 2 && counters.queued == 0);
     assert_eq!(counters.run, counters.per_worker.iter().map(|worker| worker.run).sum());
     assert!(counters.promotions > 0);
     Ok(format!("{} pieces of work run, {} stolen", counters.run, counters.steals))
