@@ -16,7 +16,7 @@ use crate::sync::{self, Arc, AtomicBool, AtomicUsize, Ordering, Parker};
 /// As `pool/registry.rs`.
 pub(crate) struct Registry {
     pub(super) sleep: Sleep,
-    pub(super) rows: Rows,
+    pub(super) rows: [Row; 1],
     /// Never contended: the threads of a model take turns on one thread of the machine.
     posted: std::sync::Mutex<Posted>,
     touched: AtomicUsize,
@@ -32,15 +32,6 @@ struct Posted {
 
 /// More than are queued at a time in any model.
 const EDGES: usize = 8;
-
-/// As `pool/rows.rs`, with one row for all.
-pub(super) struct Rows(Row);
-
-impl Rows {
-    pub(super) fn at(&self, _: usize) -> &Row {
-        &self.0
-    }
-}
 
 /// As there.
 pub(super) struct Row {
@@ -64,7 +55,7 @@ impl Registry {
     pub(crate) fn new(workers: usize) -> Self {
         Self {
             sleep: Sleep::new(workers),
-            rows: Rows(Row { tally: Tally { promotions: Tick } }),
+            rows: [Row { tally: Tally { promotions: Tick } }],
             posted: std::sync::Mutex::default(),
             touched: AtomicUsize::new(0),
             edges: std::array::from_fn(|_| AtomicBool::new(false)),
