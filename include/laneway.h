@@ -603,6 +603,12 @@ typedef struct laneway_undo_context laneway_undo_context;
 typedef struct laneway_work laneway_work;
 
 /**
+ * The calling thread's place in fork-join. Borrowed: it belongs to the callback that it is passed
+ * to, on that callback's thread, and to the calls made there.
+ */
+typedef struct laneway_worker laneway_worker;
+
+/**
  * How a coordinator is built. Zero means the default in every field.
  */
 typedef struct laneway_coordinator_options {
@@ -981,6 +987,41 @@ typedef laneway_status (*laneway_call_fn)(void *user_data);
  * The body of a scope, and what is spawned in it.
  */
 typedef laneway_status (*laneway_scope_fn)(void *user_data, struct laneway_scope *scope);
+
+/**
+ * A function of a region.
+ */
+typedef laneway_status (*laneway_fork_fn)(void *user_data, const struct laneway_worker *worker);
+
+/**
+ * A piece of a loop: the numbers from `begin` to before `end`.
+ */
+typedef laneway_status (*laneway_range_fn)(void *user_data,
+                                           const struct laneway_worker *worker,
+                                           size_t begin,
+                                           size_t end);
+
+/**
+ * One of several functions to be called.
+ */
+typedef struct laneway_call {
+  /**
+   * What is called.
+   */
+  laneway_fork_fn function;
+  /**
+   * With what.
+   */
+  void *user_data;
+  /**
+   * Written by the library: what it returned; `LANEWAY_ECANCELED` if it was not called.
+   */
+  laneway_status status;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+} laneway_call;
 
 /**
  * Work that nobody waits for.
@@ -2352,6 +2393,136 @@ laneway_status laneway_scope_spawn(struct laneway_scope *scope,
                                    laneway_scope_fn function,
                                    void *user_data,
                                    laneway_drop_fn drop);
+
+/**
+ * Calls `region` on this thread, with the thread's place in the pool: the start for the functions
+ * below. Off the pool the caller helps as a temporary worker for the time of the call.
+ *
+ * @return the status of `region`.
+ *
+ * Threads: any.
+ * Blocks: as long as `region` does.
+ * In callbacks: allowed.
+ * Ownership: `user_data` is borrowed until the call returns.
+ *
+ * @pre `pool` is a pool that the caller has a reference to; `region` may be called with `user_data`.
+ */
+LANEWAY_API
+laneway_status laneway_pool_enter(struct laneway_pool *pool,
+                                  laneway_fork_fn region,
+                                  void *user_data);
+
+/**
+ * The index of a worker, from 0; `SIZE_MAX` for a thread that helps, and for NULL.
+ *
+ * Threads: the one that `worker` belongs to.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `worker`.
+ *
+ * @pre `worker` is NULL or was passed to the callback that this is called in.
+ */
+LANEWAY_API size_t laneway_worker_index(const struct laneway_worker *worker);
+
+/**
+ * For a long loop of one's own, every few microseconds: lets a worker that has nothing to do take
+ * a part of what this thread has put off. Runs nothing.
+ *
+ * Threads: the one that `worker` belongs to.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `worker`.
+ *
+ * @pre `worker` is NULL or was passed to the callback that this is called in.
+ */
+LANEWAY_API void laneway_worker_tick(const struct laneway_worker *worker);
+
+/**
+ * Runs `a` and `b`, perhaps in parallel, and returns when both have ended.
+ *
+ * @return the status of `a` if it is a failure, else that of `b`.
+ *
+ * Threads: the one that `worker` belongs to.
+ * Blocks: until both have ended.
+ * In callbacks: allowed; a worker runs its own subtree while it waits.
+ * Ownership: both `user_data` are borrowed until the call returns.
+ *
+ * @pre `worker` was passed to the callback that this is called in; each function may be called once with
+ * its `user_data`, on any thread, both at the same time.
+ */
+LANEWAY_API
+laneway_status laneway_join(const struct laneway_worker *worker,
+                            laneway_fork_fn a,
+                            void *user_data_a,
+                            laneway_fork_fn b,
+                            void *user_data_b);
+
+/**
+ * Calls `body` with pieces that make up the numbers from `begin` to before `end`, in parallel and in
+ * no particular order, and returns when all calls have.
+ *
+ * @param grain  how many neighbouring numbers a piece has at most; 0 counts as 1. A piece should
+ *               take several microseconds.
+ * @return the first failure; pieces that have not started then do not start.
+ *
+ * Threads: the one that `worker` belongs to.
+ * Blocks: until all calls have ended.
+ * In callbacks: allowed; a worker runs its own subtree while it waits.
+ * Ownership: `user_data` is borrowed until the call returns.
+ *
+ * @pre `worker` was passed to the callback that this is called in; `body` may be called with
+ * `user_data` any number of times, on any threads, at the same time.
+ */
+LANEWAY_API
+laneway_status laneway_parallel_for(const struct laneway_worker *worker,
+                                    size_t begin,
+                                    size_t end,
+                                    size_t grain,
+                                    laneway_range_fn body,
+                                    void *user_data);
+
+/**
+ * Makes all calls, perhaps in parallel, and returns when all have returned.
+ *
+ * @param calls  each gets its own status, whatever the others return.
+ * @return the first failure in their order.
+ *
+ * Threads: the one that `worker` belongs to.
+ * Blocks: until all calls have ended.
+ * In callbacks: allowed; a worker runs its own subtree while it waits.
+ * Ownership: `calls` and each `user_data` are borrowed until the call returns.
+ *
+ * @pre `worker` was passed to the callback that this is called in; `calls` are `count` calls that nobody
+ * else uses meanwhile; each function may be called once with its `user_data`, on any thread, all
+ * at the same time.
+ */
+LANEWAY_API
+laneway_status laneway_invoke_all(const struct laneway_worker *worker,
+                                  struct laneway_call *calls,
+                                  size_t count);
+
+/**
+ * Makes calls, perhaps in parallel, until one succeeds: then those that have not started are not
+ * made. Returns when those that had started have returned; let them look at something that the
+ * winner sets.
+ *
+ * @param calls        each gets its own status.
+ * @param[out] winner  the number of the call that succeeded first; may be NULL.
+ * @return the status of the winner; without one the last call's, or `LANEWAY_ENOTFOUND` if there
+ *         are no calls.
+ *
+ * Threads: the one that `worker` belongs to.
+ * Blocks: until all calls that started have ended.
+ * In callbacks: allowed; a worker runs its own subtree while it waits.
+ * Ownership: `calls` and each `user_data` are borrowed until the call returns.
+ *
+ * @pre As for `laneway_invoke_all`; `winner` is NULL or writable.
+ */
+LANEWAY_API
+laneway_status laneway_invoke_any(const struct laneway_worker *worker,
+                                  struct laneway_call *calls,
+                                  size_t count,
+                                  size_t *winner);
 
 /**
  * Runs `function` on a worker, some time. After a shutdown it never runs.

@@ -271,3 +271,8 @@ IS(LANEWAY_EXPLANATION_OPAQUE, 7);
 IS(LANEWAY_ENDED_COMPLETED, 0);
 IS(LANEWAY_ENDED_CANCELLED, 1);
 IS(LANEWAY_ENDED_PANICKED, 2);
+
+_Static_assert(sizeof(struct laneway_call) == 24, "laneway_call is an element of arrays");
+AT(laneway_call, function, 0);
+AT(laneway_call, user_data, 8);
+AT(laneway_call, status, 16);

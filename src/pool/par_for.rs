@@ -11,8 +11,8 @@
 
 use std::ops::Range;
 
-use super::Pool;
 use super::station::Station;
+use super::{Pool, Worker};
 
 impl Pool {
     /// Calls `body` with every index of `range`, in parallel, in no particular order. Blocks until
@@ -171,5 +171,57 @@ impl Pool {
     pub fn yield_now(&self) {
         self.tick();
         std::thread::yield_now();
+    }
+}
+
+impl Worker<'_> {
+    /// [`Pool::par_pieces`] for regions that pass the worker along: each piece is told where it
+    /// runs.
+    ///
+    /// # Panics
+    /// As [`Pool::par_pieces`].
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use laneway::pool::Pool;
+    ///
+    /// let pool = Pool::new()?;
+    /// let sum = AtomicU64::new(0);
+    /// pool.enter(|worker| {
+    ///     worker.par_pieces(0..1000, 100, |worker, piece| {
+    ///         let (low, high) = (piece.start..piece.start + 50, piece.start + 50..piece.end);
+    ///         let (low, high) =
+    ///             worker.join(|_| low.sum::<usize>(), |_| high.sum::<usize>());
+    ///         sum.fetch_add((low + high) as u64, Ordering::Relaxed);
+    ///     });
+    /// });
+    /// assert_eq!(sum.into_inner(), 499_500);
+    /// # Ok::<(), laneway::pool::PoolError>(())
+    /// ```
+    pub fn par_pieces<B>(self, range: Range<usize>, grain: usize, body: B)
+    where
+        B: Fn(Worker<'_>, Range<usize>) + Sync,
+    {
+        if !range.is_empty() {
+            self.halve(range, grain.max(1), &body);
+        }
+    }
+
+    fn halve<B>(self, range: Range<usize>, grain: usize, body: &B)
+    where
+        B: Fn(Worker<'_>, Range<usize>) + Sync,
+    {
+        let len = range.end - range.start;
+        if len <= grain {
+            self.tick();
+            return body(self, range);
+        }
+        let middle = range.start + len / 2;
+        let (low, high) = (range.start..middle, middle..range.end);
+        self.join(
+            |worker| worker.halve(low, grain, body),
+            |worker| worker.halve(high, grain, body),
+        );
     }
 }

@@ -6,6 +6,7 @@
 
 mod completion;
 mod fork;
+mod region;
 mod work;
 
 use std::ffi::c_void;
@@ -22,6 +23,7 @@ use crate::status::laneway_status;
 
 pub use completion::*;
 pub use fork::*;
+pub use region::*;
 pub use work::*;
 
 /// A pool of worker threads. Counted: `laneway_pool_retain`, `laneway_pool_release`.
