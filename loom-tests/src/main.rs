@@ -32,6 +32,8 @@ mod sync;
 mod base {
     #[path = "../../loom-tests/src/stand_in/clock.rs"]
     pub(crate) mod clock;
+    #[allow(dead_code)] // seeded dice
+    pub(crate) mod dice;
     pub(crate) mod epoch_cell;
     pub(crate) mod promise;
     mod seat;

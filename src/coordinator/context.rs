@@ -101,8 +101,12 @@ impl<'a> JobContext<'a> {
     /// # Errors
     /// [`JobError::Cancelled`], [`JobError::TimedOut`] or [`JobError::Shutdown`], to be handed on with `?`.
     pub fn sleep(&self, time: Duration) -> Result<(), JobError> {
-        let deadline = self.inner().pool().clock().after(time);
+        let pool = self.inner().pool();
+        let deadline = pool.clock().after(time);
         let deadline = self.until.map_or(deadline, |until| until.min(deadline));
+        if pool.sleeps_by_hand(deadline) {
+            return self.stopped().map_or(Ok(()), Err);
+        }
         self.inner().doze().until(deadline, || self.stopped())
     }
 

@@ -128,7 +128,7 @@ impl Door {
         let answered = match inner.pool().current_worker() {
             // A worker does not wait for others.
             Some(_) => done.is_done(),
-            None => done.wait_until(clock.after(PATIENCE)),
+            None => inner.pool().wait_until(&done, clock.after(PATIENCE)),
         };
 
         let running = running::of(address.hash(), inner.origin(), clock.now());

@@ -169,9 +169,7 @@ impl<T: Send + 'static> JobHandle<T> {
         }
         let pool = ticket.inner().pool();
         let deadline = timeout.map(|timeout| pool.clock().after(timeout));
-        let waited =
-            pool.enter_blocking().and_then(|blocking| blocking.wait_for(&ticket.outcome, deadline));
-        match waited {
+        match pool.wait_for(&ticket.outcome, deadline) {
             Ok(true) => Ok(()),
             Ok(false) => Err(WaitError::TimedOut(())),
             Err(_) => Err(WaitError::WouldDeadlock(())),

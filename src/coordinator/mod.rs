@@ -39,6 +39,7 @@ mod state;
 mod stats;
 mod stray;
 mod tickets;
+mod test_coordinator;
 mod token;
 mod token_group;
 mod waker;
@@ -60,6 +61,7 @@ pub use observe::{CoordinatorConfig, Doing, JobEvent, Observer};
 pub use outcome::{JobOutcome, OutcomeKind};
 pub use retry::{Backoff, Classify, Jitter, RetryPolicy, Verdict};
 pub use stats::CoordinatorCounters;
+pub use test_coordinator::TestCoordinator;
 pub use token::{Token, TokenEnd};
 
 pub use crate::lane::{KEY_MAX, Key};

@@ -7,6 +7,7 @@
 use std::time::Instant;
 
 use crate::base::promise::Promise;
+use crate::pool::Pool;
 use crate::sync::Arc;
 
 /// A copy of the gate.
@@ -31,8 +32,8 @@ impl Gate {
 
 impl Waiter {
     /// Blocks until every copy is dropped; false at the deadline.
-    pub(super) fn wait_until(&self, deadline: Instant) -> bool {
-        self.0.wait_until(deadline)
+    pub(super) fn wait_until(&self, pool: &Pool, deadline: Instant) -> bool {
+        pool.wait_until(&self.0, deadline)
     }
 }
 

@@ -12,13 +12,14 @@
 //!
 //! Not here: the limit on the length ([`KEY_MAX`]) is checked where jobs are accepted.
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
+
+use crate::base::dice::Dice;
 
 /// The longest key that a coordinator accepts, in bytes.
 pub const KEY_MAX: usize = 64 * 1024;
@@ -166,10 +167,9 @@ pub(crate) struct Seed {
 }
 
 impl Seed {
-    /// A seed that nobody can guess.
-    pub(crate) fn random() -> Self {
-        let random = RandomState::new();
-        Self { own: random.hash_one(0), shared: SharedSeed::from_u64(random.hash_one(1)) }
+    /// A seed that nobody can guess, if the dice are the system's.
+    pub(crate) fn new(dice: &Dice) -> Self {
+        Self { own: dice.roll(), shared: SharedSeed::from_u64(dice.roll()) }
     }
 }
 
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn equal_keys_of_one_set_of_lanes_hash_alike() {
-        let seed = Seed::random();
+        let seed = Seed::new(&Dice::system());
         let one = Hashed::new(Key::from("k"), &seed);
         let two = Hashed::new(Key::from(b"k"), &seed);
         assert_eq!(one, two);

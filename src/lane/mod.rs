@@ -86,7 +86,7 @@ impl<J: Turn> Lanes<J> {
     /// Without lanes, to run on `pool` jobs that have `owner` in common.
     pub(crate) fn new(pool: &Pool, owner: &J::Owner) -> Self {
         let shard = |_| Arc::new(Shard::new(pool.clone(), owner.clone()));
-        Self { shards: (0..SHARDS).map(shard).collect(), seed: Seed::random() }
+        Self { shards: (0..SHARDS).map(shard).collect(), seed: Seed::new(pool.dice()) }
     }
 
     /// Appends `job` to the lane of `key` and returns. Lock-free, never blocks.
@@ -143,14 +143,14 @@ impl<J: Turn> Lanes<J> {
         let (gate, waiter) = Gate::new();
         self.send_all(|| Message::Barrier(None, gate.clone()));
         drop(gate);
-        waiter.wait_until(deadline)
+        waiter.wait_until(self.shards[0].pool(), deadline)
     }
 
     /// As [`drain`](Self::drain), for the jobs of one key. Costs O(1).
     pub(crate) fn drain_key(&self, key: Key, deadline: Instant) -> bool {
         let (gate, waiter) = Gate::new();
         self.send(key, |key| Message::Barrier(Some(key), gate));
-        waiter.wait_until(deadline)
+        waiter.wait_until(self.shards[0].pool(), deadline)
     }
 
     /// Abandons every job that waits, and every later one. A running step is not interrupted; a

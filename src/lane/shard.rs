@@ -117,6 +117,10 @@ impl<J: Turn> Shard<J> {
         self.pool.clock()
     }
 
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// The counts as of the last visit.
     pub(super) fn counts(&self) -> Counts {
         self.published.read()

@@ -443,7 +443,7 @@ fn a_drain_covers_what_was_submitted_before_and_no_more() {
     drop(gate);
     bench.submit("k", "after", |_| Step::Waiting);
     before.wake();
-    assert!(waiter.wait_until(soon()), "what came after does not count");
+    assert!(waiter.wait_until(&bench.pool, soon()), "what came after does not count");
     assert_eq!(bench.log.take(), ["before"]);
 }
 
@@ -459,7 +459,7 @@ fn drain_before_a_job_that_does_not_return(bench: &Bench, busy: Sender<()>) {
         CONTINUE
     });
     drop(busy);
-    assert!(waiter.wait_until(soon()), "what came after holds it up");
+    assert!(waiter.wait_until(&bench.pool, soon()), "what came after holds it up");
     drop(go);
     bench.settle();
 }

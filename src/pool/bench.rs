@@ -84,6 +84,9 @@ impl Registry {
     pub(super) fn start_worker(&self) -> Result<usize, std::io::Error> {
         // It holds a reference as long as its workers, or its handles, are there: the caller does.
         let Some(registry) = self.this.upgrade() else { return Err(gone()) };
+        if self.manual.is_some() {
+            return Err(std::io::ErrorKind::Unsupported.into());
+        }
         let mut threads = self.threads.lock();
         threads.reap(&self.clock);
         let (index, desk) = match threads.take() {
@@ -115,7 +118,7 @@ impl Registry {
         result
     }
 
-    fn new_desk(&self, index: usize) -> Desk {
+    pub(super) fn new_desk(&self, index: usize) -> Desk {
         let (frames, visits): (Deque<FramePtr>, _) = (Deque::new_lifo(), Deque::new_fifo());
         self.rows.add(index, Row::new(frames.stealer(), Some(visits.stealer())));
         Desk { frames, visits }

@@ -8,9 +8,9 @@
 //! another worker is hungry (`station.rs`). Each worker has two deques: *frames*, the forked
 //! closures that were shown to thieves, newest first for their owner; and *visits*, detached work
 //! in the order of posting. A waiter runs only the subtree that it waits for; detached work runs on
-//! an empty stack only, in the worker's loop (`worker.rs`). How workers sleep and are woken is in
-//! `sleep/README.md`; how a pool ends, in `shutdown.rs`; who works while a worker blocks, in
-//! `blocking.rs` and `crew.rs`.
+//! an empty stack only, in the worker's loop (`worker.rs`), or in tests by hand (`manual.rs`). How
+//! workers sleep and are woken is in `sleep/README.md`; how a pool ends, in `shutdown.rs`; who works
+//! while a worker blocks, in `blocking.rs` and `crew.rs`.
 //!
 //! Invariants: posted work is run once or abandoned once; no worker parks while posted work waits
 //! and nobody searches; nothing in the pool polls.
@@ -34,6 +34,7 @@ mod injector;
 mod invoke;
 mod join;
 mod latch;
+mod manual;
 mod par_for;
 mod registry;
 mod resize;
@@ -53,7 +54,6 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use blocking::Blocking;
 pub use blocking::blocking;
 pub use completion::{Ended, Part};
 pub use config::{PanicHandler, PoolConfig};
@@ -62,6 +62,7 @@ pub use error::PoolError;
 pub(crate) use farewell::Farewell;
 pub use invoke::{JoinContext, Race};
 pub use join::Worker;
+pub use manual::TestPool;
 pub use scope::Scope;
 pub use shutdown::{Report, Shutdown};
 pub use spawn::Handle;
@@ -73,6 +74,7 @@ use std::fmt;
 use self::registry::Registry;
 use self::station::Station;
 use crate::base::clock::Clock;
+use crate::base::dice::Dice;
 use crate::sync::{Arc, Ordering};
 
 /// A handle of a pool of worker threads. Clones are handles of the same pool.
@@ -120,6 +122,11 @@ impl Pool {
     /// The pool's clock.
     pub(crate) fn clock(&self) -> &Clock {
         &self.registry.clock
+    }
+
+    /// Where what runs on it draws its random numbers.
+    pub(crate) fn dice(&self) -> &Dice {
+        &self.registry.dice
     }
 
     /// Gives a panic that nobody joins to the pool's panic handler.

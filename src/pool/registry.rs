@@ -20,6 +20,7 @@ use super::crew::Crew;
 use super::farewell::Farewells;
 use super::guest::{GUESTS, Guest};
 use super::injector::Injector;
+use super::manual::Manual;
 use super::rows::{Row, Rows};
 use super::seats::Seats;
 use super::shutdown::Phase;
@@ -29,6 +30,7 @@ use super::timer::Timers;
 use super::unwind::{self, Payload};
 use super::work::Work;
 use crate::base::clock::Clock;
+use crate::base::dice::Dice;
 use crate::sync::deque::{Steal, Stealer, Worker};
 use crate::sync::{Arc, AtomicUsize, Ordering, Parker};
 
@@ -36,6 +38,7 @@ use crate::sync::{Arc, AtomicUsize, Ordering, Parker};
 pub(super) struct Registry {
     pub(super) config: PoolConfig,
     pub(super) clock: Clock,
+    pub(super) dice: Dice,
     pub(super) sleep: Sleep,
     pub(super) rows: Rows,
     /// How many threads work, wait, and sit on the bench.
@@ -61,6 +64,8 @@ pub(super) struct Registry {
     /// Cold: who waits for the pool's threads, or for quiescence.
     pub(super) threads: Mutex<Seats>,
     pub(super) changed: Condvar,
+    /// Instead of threads, in tests.
+    pub(super) manual: Option<Manual>,
     /// Itself, for the threads that it starts.
     pub(super) this: Weak<Registry>,
 }
@@ -70,6 +75,24 @@ impl Registry {
     pub(super) fn start(config: PoolConfig) -> Result<Arc<Self>, PoolError> {
         config.check()?;
         let workers = config.workers;
+        let registry = Self::build(config, Clock::system(), Dice::system(), None);
+        for worker in 0..workers {
+            if let Err(source) = registry.start_worker() {
+                registry.give_up_start(worker);
+                return Err(PoolError::Spawn { worker, source });
+            }
+        }
+        Ok(registry)
+    }
+
+    /// Everything but the threads.
+    pub(super) fn build(
+        config: PoolConfig,
+        clock: Clock,
+        dice: Dice,
+        manual: Option<Manual>,
+    ) -> Arc<Self> {
+        let workers = config.workers;
         let limit = config.threads_max();
         let mut guest_rows = Vec::with_capacity(GUESTS);
         let mut guests = Vec::with_capacity(GUESTS);
@@ -78,8 +101,9 @@ impl Registry {
             guest_rows.push(Row::new(frames.stealer(), None));
             guests.push(Guest::new(row, frames));
         }
-        let registry = Arc::new_cyclic(|this| Self {
-            clock: Clock::system(),
+        Arc::new_cyclic(|this| Self {
+            clock,
+            dice,
             sleep: Sleep::new(limit),
             rows: Rows::new(limit, guest_rows),
             crew: Crew::new(workers, config.max_blocking, limit),
@@ -87,7 +111,7 @@ impl Registry {
             guests: guests.into(),
             injector: Injector::new(),
             phase: Phase::open(),
-            timers: Timers::new(),
+            timers: Timers::new(manual.is_some()),
             farewells: Farewells::default(),
             handles: AtomicUsize::new(1),
             uncompensated: AtomicUsize::new(0),
@@ -98,16 +122,10 @@ impl Registry {
             panics: AtomicUsize::new(0),
             threads: Mutex::new(Seats::new()),
             changed: Condvar::new(),
+            manual,
             this: this.clone(),
             config,
-        });
-        for worker in 0..workers {
-            if let Err(source) = registry.start_worker() {
-                registry.give_up_start(worker);
-                return Err(PoolError::Spawn { worker, source });
-            }
-        }
-        Ok(registry)
+        })
     }
 
     /// Worker `failed` and those after it do not exist: ends the others.

@@ -137,6 +137,7 @@ impl Pool {
     /// # Ok::<(), laneway::pool::PoolError>(())
     /// ```
     pub fn shutdown(&self, how: Shutdown, timeout: Duration) -> Result<Report, PoolError> {
+        self.registry.shut_down_by_hand(how).unwrap_or(Ok(()))?;
         match how {
             Shutdown::Drain => self.registry.begin_drain(),
             Shutdown::Cancel => self.registry.begin_end(),
@@ -215,6 +216,9 @@ impl Registry {
     fn wait_quiet(&self, timeout: Duration) -> Result<bool, PoolError> {
         if Station::worker_below(self).is_some() {
             return Err(PoolError::WouldDeadlock);
+        }
+        if let Some(quiet) = self.settle_by_hand() {
+            return Ok(quiet);
         }
         let deadline = self.clock.after(timeout);
         let mut threads = self.threads.lock();

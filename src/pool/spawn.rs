@@ -12,7 +12,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::claim::Claim;
 use super::registry::Registry;
@@ -181,7 +181,7 @@ impl<T: Send + 'static> Handle<T> {
             self.work.run_here();
         }
         if !shared.promise.is_done() {
-            self.enter_wait()?.wait_for(&shared.promise, None)?;
+            self.wait_for(None)?;
         }
         self.outcome().unwrap_or(Err(PoolError::Taken))
     }
@@ -196,7 +196,7 @@ impl<T: Send + 'static> Handle<T> {
             return Ok(true);
         }
         let deadline = shared.registry.clock.after(timeout);
-        self.enter_wait()?.wait_for(&shared.promise, Some(deadline))
+        self.wait_for(Some(deadline))
     }
 
     /// The outcome, if the work has ended and nobody took it before. Does not block.
@@ -218,13 +218,13 @@ impl<T: Send + 'static> Handle<T> {
         self.work.cancel()
     }
 
-    fn enter_wait(&self) -> Result<super::Blocking<'_>, PoolError> {
+    fn wait_for(&self, deadline: Option<Instant>) -> Result<bool, PoolError> {
         let shared = self.work.shared();
         // Relaxed: only the own number matters, and this thread wrote that itself.
         if shared.runner.load(Ordering::Relaxed) == thread_token() && !shared.promise.is_done() {
             return Err(PoolError::WouldDeadlock);
         }
-        shared.registry.enter_blocking()
+        shared.registry.wait_for(&shared.promise, deadline)
     }
 
     fn outcome(&self) -> Option<Result<T, PoolError>> {

@@ -156,12 +156,13 @@ impl PartialEq for Armed {
 impl Eq for Armed {}
 
 impl Timers {
-    pub(super) fn new() -> Self {
+    /// `kept`: somebody keeps the time without a thread.
+    pub(super) fn new(kept: bool) -> Self {
         let state = State {
             heap: BinaryHeap::new(),
             armed_ever: 0,
             cancelled: 0,
-            kept: false,
+            kept,
             keeper: None,
             ended: false,
         };
@@ -254,6 +255,26 @@ impl Timers {
             }
         }
         state.kept = false;
+    }
+
+    /// When the next timer is due, for who keeps the time by hand.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let mut state = self.state.lock();
+        while state.heap.peek()?.work.is_taken() {
+            state.heap.pop();
+            state.cancelled = state.cancelled.saturating_sub(1);
+        }
+        state.heap.peek().map(|first| first.at)
+    }
+
+    /// Posts what is due, for who keeps the time by hand.
+    pub(super) fn fire_due(&self, registry: &Registry) {
+        while self.next_due().is_some_and(|due| due <= registry.clock.now()) {
+            let armed = self.state.lock().heap.pop();
+            if let Some(armed) = armed {
+                fire(registry, &armed.work);
+            }
+        }
     }
 
     /// The pool has ended: abandons all timers and sends the timekeeper home.

@@ -4,6 +4,7 @@
 //! never end fails after [`support::LONG`].
 
 mod asynchronous;
+mod bench;
 mod chaos;
 mod control;
 mod counters;

@@ -1,8 +1,12 @@
 //! A pool without threads: the threads of a model run what is posted.
 
+use std::time::Instant;
+
 use super::registry::Registry;
 use super::work::Work;
 use crate::base::clock::Clock;
+use crate::base::dice::Dice;
+use crate::base::promise::Promise;
 use crate::sync::Arc;
 
 /// As `pool/mod.rs`.
@@ -20,6 +24,16 @@ impl Pool {
     /// One that stands still.
     pub(crate) fn clock(&self) -> &Clock {
         &Clock
+    }
+
+    /// The system's.
+    pub(crate) fn dice(&self) -> &Dice {
+        const { &Dice::system() }
+    }
+
+    /// As on a pool with threads.
+    pub(crate) fn wait_until<T>(&self, promise: &Promise<T>, deadline: Instant) -> bool {
+        promise.wait_until(deadline)
     }
 
     /// Puts work at the back of the queue.

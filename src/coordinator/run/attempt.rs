@@ -2,8 +2,6 @@
 //!
 //! Each function here turns what user code did into an [`Event`] for the machine.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -275,7 +273,7 @@ impl<T: Send + 'static> Run<T> {
             self.ticket.inner().pool().report_panic(payload);
             Verdict::GiveUp
         });
-        match progress.spent.draw(policy, verdict, random()) {
+        match progress.spent.draw(policy, verdict, self.ticket.inner().pool().dice().roll()) {
             Again::After { delay, conflict } => {
                 let begins = self.ticket.inner().pool().clock().after(delay);
                 if part == Part::Body && self.deadline.is_some_and(|deadline| begins >= deadline) {
@@ -311,9 +309,4 @@ impl<T: Send + 'static> Run<T> {
         }
         error
     }
-}
-
-/// A uniformly distributed word, for jitter; drawn on failures only.
-fn random() -> u64 {
-    RandomState::new().hash_one(0_u8)
 }

@@ -4,6 +4,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use super::*;
+use crate::base::dice::Dice;
 use crate::lane::key::{Hashed, Seed};
 use crate::lane::{Abandon, Key, LaneRef, Next, Step};
 use crate::pool::PoolConfig;
@@ -37,7 +38,7 @@ fn a_stopped_producer_delays_only_what_comes_after_it_in_its_shard() {
     let config = PoolConfig { workers: 2, ..PoolConfig::default() };
     let pool = Pool::with_config(config).expect("threads start");
     let [shard, other] = [(); 2].map(|()| Arc::new(Shard::new(pool.clone(), ())));
-    let key = Hashed::new(Key::from("k"), &Seed::random());
+    let key = Hashed::new(Key::from("k"), &Seed::new(&Dice::system()));
     let (ran, runs) = channel();
     let message = |number| Message::Job(key.clone(), Numbered(number, ran.clone()));
 
@@ -67,7 +68,7 @@ fn a_shard_with_many_messages_goes_to_the_back_of_the_queue() {
         let _ = gate.recv_timeout(LONG);
     }));
     let [busy, other] = [(); 2].map(|()| Arc::new(Shard::new(pool.clone(), ())));
-    let seed = Seed::random();
+    let seed = Seed::new(&Dice::system());
     let (ran, runs) = channel();
     let total = 10 * MESSAGES_MAX as u64;
     for i in 0..total {
