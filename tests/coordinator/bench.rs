@@ -215,7 +215,10 @@ fn a_shutdown_ends_every_job_without_threads() {
     let log = Log::default();
     let job = fails_once(&log).undo({
         let log = log.clone();
-        move |_| Ok(log.add("undo"))
+        move |_| {
+            log.add("undo");
+            Ok(())
+        }
     });
     let backing_off = test.submit("a", job).expect("accepted");
     test.run_until_idle();
@@ -235,7 +238,7 @@ fn dropping_it_loses_what_has_not_run() {
     let waits =
         test.submit("a", Job::once(move |ctx| Ok((ctx.defer(), waiting)))).expect("accepted");
     test.run_until_idle();
-    let queued = test.submit("b", Job::once(move |_| Ok(drop(in_queue)))).expect("accepted");
+    let queued = test.submit("b", Job::once(move |_| Ok(in_queue))).expect("accepted");
     let coordinator = test.coordinator().clone();
     drop(test);
     assert_eq!(waits.try_wait().expect("ended").kind(), OutcomeKind::Lost);

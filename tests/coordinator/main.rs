@@ -14,6 +14,7 @@ mod handles;
 mod model;
 mod observer;
 mod order;
+mod programs;
 mod several;
 mod shutdown;
 mod support;
