@@ -247,6 +247,113 @@ typedef enum laneway_jitter {
 } laneway_jitter;
 
 /**
+ * How the delay grows from re-try to re-try.
+ */
+typedef enum laneway_backoff {
+  /**
+   * By `factor`, from `delay_base_ns` on.
+   */
+  LANEWAY_BACKOFF_EXPONENTIAL = 0,
+  /**
+   * One second divided by the tries that are left, without jitter; a conflict is a failure like
+   * any other. The schedule of OpenDaylight's job coordinator, whose number of tries is
+   * `retries` + 1. The other delays and `conflicts` have no effect.
+   */
+  LANEWAY_BACKOFF_ODL = 1,
+} laneway_backoff;
+
+/**
+ * What happens to a body that is still on a worker when its time is up.
+ */
+typedef enum laneway_overrun {
+  /**
+   * It keeps its lane until it returns, and then its result counts.
+   */
+  LANEWAY_OVERRUN_WAIT = 0,
+  /**
+   * The lane goes on while the body still runs: exclusion is given up for this job.
+   */
+  LANEWAY_OVERRUN_ABANDON = 1,
+} laneway_overrun;
+
+/**
+ * Which keys a call concerns.
+ */
+typedef enum laneway_keys {
+  /**
+   * The key that is given.
+   */
+  LANEWAY_KEYS_ONE = 0,
+  /**
+   * Every key that begins with the bytes that are given.
+   */
+  LANEWAY_KEYS_PREFIX = 1,
+  /**
+   * Every key; none is given.
+   */
+  LANEWAY_KEYS_ALL = 2,
+} laneway_keys;
+
+/**
+ * Why the jobs of a key are where they are.
+ */
+typedef enum laneway_reason_kind {
+  /**
+   * A body or an undo is on a worker: `attempt`, and `time_ns` since it began. For a job without
+   * options and handle: since it was first seen.
+   */
+  LANEWAY_REASON_RUNNING = 1,
+  /**
+   * The undo is at work, in the way that another reason tells.
+   */
+  LANEWAY_REASON_ROLLING_BACK = 2,
+  /**
+   * The body has returned, and `count` tokens of `attempt` are open.
+   */
+  LANEWAY_REASON_WAITING_FOR_TOKENS = 3,
+  /**
+   * An async body is not ready.
+   */
+  LANEWAY_REASON_AWAITING = 4,
+  /**
+   * The next attempt is due in `time_ns`.
+   */
+  LANEWAY_REASON_BACKING_OFF = 5,
+  /**
+   * Paused with `keys` and `key`.
+   */
+  LANEWAY_REASON_PAUSED = 6,
+  /**
+   * A failed job has stopped the lane.
+   */
+  LANEWAY_REASON_HELD = 7,
+  /**
+   * A double fault has stopped the lane.
+   */
+  LANEWAY_REASON_QUARANTINED = 8,
+  /**
+   * A job over several keys is at the head, and waits for `key`.
+   */
+  LANEWAY_REASON_WAITING_FOR_KEY = 9,
+  /**
+   * A job over several keys holds this key; more is told of `key`.
+   */
+  LANEWAY_REASON_RUNS_UNDER = 10,
+  /**
+   * A job can run and waits for a worker.
+   */
+  LANEWAY_REASON_READY = 11,
+  /**
+   * A job submitted now would wait for `count` jobs.
+   */
+  LANEWAY_REASON_BEHIND = 12,
+  /**
+   * Every worker is inside user code, and nobody could look at the lane.
+   */
+  LANEWAY_REASON_UNSEEN = 13,
+} laneway_reason_kind;
+
+/**
  * What becomes of the lane after a job of it ended badly.
  */
 typedef enum laneway_on_failure {
@@ -723,6 +830,24 @@ typedef struct laneway_job_options {
    * abandoned tokens and time-outs are retried, everything else is given up.
    */
   laneway_classify_fn classify;
+  /**
+   * How long it may wait for its start, from its submission; then it ends as expired. Default:
+   * without limit.
+   */
+  uint64_t queue_timeout_ns;
+  /**
+   * How long it may take in all, from its submission, its undo not included. Default: without
+   * limit.
+   */
+  uint64_t deadline_ns;
+  /**
+   * One of `enum laneway_overrun`.
+   */
+  uint32_t overrun;
+  /**
+   * One of `enum laneway_backoff`.
+   */
+  uint32_t backoff;
 } laneway_job_options;
 
 /**
@@ -737,6 +862,63 @@ typedef laneway_status (*laneway_job_fn)(void *user_data, struct laneway_job_con
  * Ends the life of a `user_data`; called exactly once, on any thread; may be NULL.
  */
 typedef void (*laneway_drop_fn)(void *user_data);
+
+/**
+ * Bytes that somebody else owns; each function that gives some names the owner.
+ */
+typedef struct laneway_bytes {
+  /**
+   * The first byte; not NULL when `len` is above 0.
+   */
+  const uint8_t *ptr;
+  /**
+   * How many.
+   */
+  size_t len;
+} laneway_bytes;
+
+/**
+ * One reason. Later versions may have more fields at the end, and more kinds.
+ */
+typedef struct laneway_reason {
+  /**
+   * The size of the struct, set by the library.
+   */
+  size_t struct_size;
+  /**
+   * One of `enum laneway_reason_kind`, or of a later version.
+   */
+  uint32_t kind;
+  /**
+   * The number of the attempt, from 1; 0 where there is none.
+   */
+  uint32_t attempt;
+  /**
+   * A number of tokens or jobs.
+   */
+  uint64_t count;
+  /**
+   * A time; see the kind.
+   */
+  uint64_t time_ns;
+  /**
+   * One of `enum laneway_keys`.
+   */
+  uint32_t keys;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+  /**
+   * A key or a prefix; valid during the call.
+   */
+  struct laneway_bytes key;
+} laneway_reason;
+
+/**
+ * Is shown one reason after another; both pointers are valid during the call.
+ */
+typedef void (*laneway_reason_fn)(void *user_data, const struct laneway_reason *reason);
 
 /**
  * What a coordinator has done so far. At quiescence `created` is the sum of the nine outcomes.
@@ -806,6 +988,10 @@ typedef struct laneway_coordinator_counters {
    * Lanes that exist.
    */
   uint64_t lanes_open;
+  /**
+   * Times that a watchdog reported an attempt.
+   */
+  uint64_t overdue;
 } laneway_coordinator_counters;
 
 /**
@@ -834,20 +1020,6 @@ typedef struct laneway_outcome {
    */
   laneway_status rollback;
 } laneway_outcome;
-
-/**
- * Bytes that somebody else owns; each function that gives some names the owner.
- */
-typedef struct laneway_bytes {
-  /**
-   * The first byte; not NULL when `len` is above 0.
-   */
-  const uint8_t *ptr;
-  /**
-   * How many.
-   */
-  size_t len;
-} laneway_bytes;
 
 /**
  * Called once when a job has ended, on a worker, as work of its own. `job` is borrowed.
@@ -1435,6 +1607,67 @@ laneway_status laneway_coordinator_submit(struct laneway_coordinator *coordinato
                                           struct laneway_error **err);
 
 /**
+ * As `laneway_coordinator_submit`, for work of which only the latest state counts: while a job with
+ * the same key and tag waits for its start, the new one takes its place, and the replaced job ends as
+ * superseded. The last one submitted always runs, after its submission.
+ *
+ * @param tag  any bytes, up to 64 KiB, compared by value.
+ * @param options  NULL for the defaults.
+ * @param[out] out  the job, with one reference for the caller; NULL if nobody will look at it.
+ * @param[out] err  why it was refused; may be NULL.
+ * @return as `laneway_coordinator_submit`.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: as for `laneway_coordinator_submit`; copies `tag`.
+ *
+ * @pre As for `laneway_coordinator_submit`; `tag` is readable for `tag_len` bytes.
+ */
+LANEWAY_API
+laneway_status laneway_coordinator_submit_latest(struct laneway_coordinator *coordinator,
+                                                 const void *key,
+                                                 size_t key_len,
+                                                 const void *tag,
+                                                 size_t tag_len,
+                                                 const struct laneway_job_options *options,
+                                                 laneway_job_fn body,
+                                                 void *user_data,
+                                                 laneway_drop_fn drop,
+                                                 struct laneway_job **out,
+                                                 struct laneway_error **err);
+
+/**
+ * As `laneway_coordinator_submit`, for a job that holds several keys at once: no other job of any of
+ * them runs meanwhile. Such jobs never deadlock. Keys that are given twice count once.
+ *
+ * @param keys   the keys; the first one is that of `laneway_job_key`.
+ * @param count  how many: 1 to 16 different ones.
+ * @param options  NULL for the defaults.
+ * @param[out] out  the job, with one reference for the caller; NULL if nobody will look at it.
+ * @param[out] err  why it was refused; may be NULL.
+ * @return as `laneway_coordinator_submit`; `LANEWAY_EINVAL` for no key, or too many.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: as for `laneway_coordinator_submit`; copies the keys.
+ *
+ * @pre As for `laneway_coordinator_submit`; `keys` is readable for `count` elements, and each of them for
+ * its length.
+ */
+LANEWAY_API
+laneway_status laneway_coordinator_submit_multi(struct laneway_coordinator *coordinator,
+                                                const struct laneway_bytes *keys,
+                                                size_t count,
+                                                const struct laneway_job_options *options,
+                                                laneway_job_fn body,
+                                                void *user_data,
+                                                laneway_drop_fn drop,
+                                                struct laneway_job **out,
+                                                struct laneway_error **err);
+
+/**
  * Lets a lane go on that a failed job has stopped; no effect on a lane that is not held.
  *
  * Threads: any.
@@ -1534,9 +1767,10 @@ LANEWAY_API uint32_t laneway_job_context_attempt(const struct laneway_job_contex
 LANEWAY_API bool laneway_job_context_is_cancelled(const struct laneway_job_context *context);
 
 /**
- * Sleeps on this worker; ends early if the job is cancelled or the coordinator is shut down.
+ * Sleeps on this worker; ends early if the job is cancelled, its time is up or the coordinator is
+ * shut down.
  *
- * @return `LANEWAY_ECANCELED` or `LANEWAY_ESHUTDOWN`, for the body to return.
+ * @return `LANEWAY_ECANCELED`, `LANEWAY_ETIMEDOUT` or `LANEWAY_ESHUTDOWN`, for the body to return.
  *
  * Threads: that of the body.
  * Blocks: up to `time_ns`.
@@ -1679,6 +1913,104 @@ laneway_status laneway_undo_context_fail(struct laneway_undo_context *context,
                                          laneway_status status,
                                          const void *message,
                                          size_t len);
+
+/**
+ * Lets no further job of these keys start; the order is kept. A job that has started goes on. Pauses
+ * of one key, of a prefix and of everything add up.
+ *
+ * @param keys  one of `enum laneway_keys`.
+ * @return `LANEWAY_EALREADY` if exactly this pause was set, or the coordinator is shut down.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: copies `key`.
+ *
+ * @pre `coordinator` is a coordinator that the caller has a reference to; `key` is readable for
+ * `key_len` bytes.
+ */
+LANEWAY_API
+laneway_status laneway_coordinator_pause(const struct laneway_coordinator *coordinator,
+                                         uint32_t keys,
+                                         const void *key,
+                                         size_t key_len);
+
+/**
+ * Ends the pause that was set with the same keys, and no other.
+ *
+ * @param keys  one of `enum laneway_keys`.
+ * @return `LANEWAY_EALREADY` if it was not set.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: copies `key`.
+ *
+ * @pre As for `laneway_coordinator_pause`.
+ */
+LANEWAY_API
+laneway_status laneway_coordinator_resume(const struct laneway_coordinator *coordinator,
+                                          uint32_t keys,
+                                          const void *key,
+                                          size_t key_len);
+
+/**
+ * Lets one more job of a paused key start, the next one. Steps add up, and end with the pause.
+ *
+ * @return `LANEWAY_EALREADY`, without effect, if the key is not paused.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: copies `key`.
+ *
+ * @pre As for `laneway_coordinator_pause`.
+ */
+LANEWAY_API
+laneway_status laneway_coordinator_step(const struct laneway_coordinator *coordinator,
+                                        const void *key,
+                                        size_t key_len);
+
+/**
+ * Asks every job of these keys to stop that was submitted before the call. Jobs that have not
+ * started end as cancelled, also behind a pause or a hold, as soon as the one that has started
+ * makes way.
+ *
+ * @param keys  one of `enum laneway_keys`.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: copies `key`.
+ *
+ * @pre As for `laneway_coordinator_pause`.
+ */
+LANEWAY_API
+laneway_status laneway_coordinator_cancel(const struct laneway_coordinator *coordinator,
+                                          uint32_t keys,
+                                          const void *key,
+                                          size_t key_len);
+
+/**
+ * Shows `each` why the jobs of a key are where they are, one reason after another; none if the key
+ * has no jobs and no mark. A glance: the threads, the marks and the lane are asked one after
+ * another.
+ *
+ * @param each  called on this thread before the function returns.
+ *
+ * Threads: any.
+ * Blocks: for a moment, where the answer has to come from a worker; never on a worker.
+ * In callbacks: allowed.
+ * Ownership: copies `key`; borrows `user_data`.
+ *
+ * @pre As for `laneway_coordinator_pause`; `each` may be called with `user_data`.
+ */
+LANEWAY_API
+laneway_status laneway_coordinator_explain(const struct laneway_coordinator *coordinator,
+                                           const void *key,
+                                           size_t key_len,
+                                           laneway_reason_fn each,
+                                           void *user_data);
 
 /**
  * Clears `counters` and sets its size.

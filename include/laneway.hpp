@@ -439,6 +439,19 @@ public:
                   options);
   }
 
+  /* Holds before the next job of these keys starts; `LANEWAY_EALREADY` if it did before. */
+  status pause(std::string_view key, laneway_keys keys = LANEWAY_KEYS_ONE) const noexcept {
+    return laneway_coordinator_pause(raw(), keys, key.data(), key.size());
+  }
+  status resume(std::string_view key, laneway_keys keys = LANEWAY_KEYS_ONE) const noexcept {
+    return laneway_coordinator_resume(raw(), keys, key.data(), key.size());
+  }
+  status step(std::string_view key) const noexcept {
+    return laneway_coordinator_step(raw(), key.data(), key.size());
+  }
+  status cancel(std::string_view key, laneway_keys keys = LANEWAY_KEYS_ONE) const noexcept {
+    return laneway_coordinator_cancel(raw(), keys, key.data(), key.size());
+  }
   status release_key(std::string_view key) const noexcept {
     return laneway_coordinator_release_key(raw(), key.data(), key.size());
   }

@@ -21,7 +21,7 @@ AT(laneway_coordinator_report, struct_size, 0);
 AT(laneway_coordinator_report, left, 8);
 AT(laneway_coordinator_report, lost, 16);
 
-SIZE_MIN(laneway_job_options, 88);
+SIZE_MIN(laneway_job_options, 112);
 AT(laneway_job_options, struct_size, 0);
 AT(laneway_job_options, flags, 8);
 AT(laneway_job_options, retries, 16);
@@ -37,8 +37,12 @@ AT(laneway_job_options, undo_retries, 60);
 AT(laneway_job_options, attempt_timeout_ns, 64);
 AT(laneway_job_options, undo, 72);
 AT(laneway_job_options, classify, 80);
+AT(laneway_job_options, queue_timeout_ns, 88);
+AT(laneway_job_options, deadline_ns, 96);
+AT(laneway_job_options, overrun, 104);
+AT(laneway_job_options, backoff, 108);
 
-SIZE_MIN(laneway_coordinator_counters, 128);
+SIZE_MIN(laneway_coordinator_counters, 136);
 AT(laneway_coordinator_counters, struct_size, 0);
 AT(laneway_coordinator_counters, created, 8);
 AT(laneway_coordinator_counters, completed, 16);
@@ -55,6 +59,17 @@ AT(laneway_coordinator_counters, conflicts, 96);
 AT(laneway_coordinator_counters, queued, 104);
 AT(laneway_coordinator_counters, running, 112);
 AT(laneway_coordinator_counters, lanes_open, 120);
+AT(laneway_coordinator_counters, overdue, 128);
+
+SIZE_MIN(laneway_reason, 56);
+AT(laneway_reason, struct_size, 0);
+AT(laneway_reason, kind, 8);
+AT(laneway_reason, attempt, 12);
+AT(laneway_reason, count, 16);
+AT(laneway_reason, time_ns, 24);
+AT(laneway_reason, keys, 32);
+AT(laneway_reason, reserved, 36);
+AT(laneway_reason, key, 40);
 
 SIZE_MIN(laneway_outcome, 24);
 AT(laneway_outcome, struct_size, 0);
@@ -207,6 +222,30 @@ IS(LANEWAY_JOB_ONCE, 1);
 
 IS(LANEWAY_JITTER_FULL, 0);
 IS(LANEWAY_JITTER_NONE, 1);
+
+IS(LANEWAY_OVERRUN_WAIT, 0);
+IS(LANEWAY_OVERRUN_ABANDON, 1);
+
+IS(LANEWAY_BACKOFF_EXPONENTIAL, 0);
+IS(LANEWAY_BACKOFF_ODL, 1);
+
+IS(LANEWAY_KEYS_ONE, 0);
+IS(LANEWAY_KEYS_PREFIX, 1);
+IS(LANEWAY_KEYS_ALL, 2);
+
+IS(LANEWAY_REASON_RUNNING, 1);
+IS(LANEWAY_REASON_ROLLING_BACK, 2);
+IS(LANEWAY_REASON_WAITING_FOR_TOKENS, 3);
+IS(LANEWAY_REASON_AWAITING, 4);
+IS(LANEWAY_REASON_BACKING_OFF, 5);
+IS(LANEWAY_REASON_PAUSED, 6);
+IS(LANEWAY_REASON_HELD, 7);
+IS(LANEWAY_REASON_QUARANTINED, 8);
+IS(LANEWAY_REASON_WAITING_FOR_KEY, 9);
+IS(LANEWAY_REASON_RUNS_UNDER, 10);
+IS(LANEWAY_REASON_READY, 11);
+IS(LANEWAY_REASON_BEHIND, 12);
+IS(LANEWAY_REASON_UNSEEN, 13);
 
 IS(LANEWAY_ON_FAILURE_CONTINUE, 0);
 IS(LANEWAY_ON_FAILURE_HOLD, 1);

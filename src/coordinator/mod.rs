@@ -452,6 +452,11 @@ impl Coordinator {
         }
     }
 
+    /// The time of the clock that [`explain`](Self::explain) and all waits go by.
+    pub fn now(&self) -> std::time::Instant {
+        self.pool().clock().now()
+    }
+
     /// A reading of the counters. Stops nothing.
     pub fn counters(&self) -> CoordinatorCounters {
         let lanes = self.lanes().counts();

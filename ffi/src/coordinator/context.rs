@@ -3,6 +3,7 @@
 //! A context is borrowed: it is on the stack of the call and valid until the call returns, on its
 //! thread. Not here: what becomes of the tokens it gives (`token.rs`).
 
+use std::cell::OnceCell;
 use std::ffi::c_void;
 
 use laneway::coordinator::{JobContext, JobError, Token, TokenEnd, UndoContext};
@@ -62,11 +63,13 @@ pub(crate) struct Attempt<'a, C> {
     context: &'a mut C,
     deferred: bool,
     explained: Option<Failure>,
+    /// What a sleep was ended with, so that the body can hand it on.
+    stopped: OnceCell<JobError>,
 }
 
 impl<'a, C> Attempt<'a, C> {
     pub(super) fn new(context: &'a mut C) -> Self {
-        Self { context, deferred: false, explained: None }
+        Self { context, deferred: false, explained: None, stopped: OnceCell::new() }
     }
 
     /// What the call is answered with, once it has returned `said`.
@@ -76,6 +79,9 @@ impl<'a, C> Attempt<'a, C> {
         }
         if said >= LANEWAY_OK.status() {
             return Ok(());
+        }
+        if let Some(stopped) = self.stopped.into_inner().filter(|cause| status_of(cause) == said) {
+            return Err(stopped);
         }
         let explained = self.explained.filter(|failure| failure.status() == said);
         Err(cause_of(explained.unwrap_or_else(|| failed(said))))
@@ -157,9 +163,10 @@ pub unsafe extern "C" fn laneway_job_context_is_cancelled(
     })
 }
 
-/// Sleeps on this worker; ends early if the job is cancelled or the coordinator is shut down.
+/// Sleeps on this worker; ends early if the job is cancelled, its time is up or the coordinator is
+/// shut down.
 ///
-/// @return `LANEWAY_ECANCELED` or `LANEWAY_ESHUTDOWN`, for the body to return.
+/// @return `LANEWAY_ECANCELED`, `LANEWAY_ETIMEDOUT` or `LANEWAY_ESHUTDOWN`, for the body to return.
 ///
 /// Threads: that of the body.
 /// Blocks: up to `time_ns`.
@@ -179,7 +186,7 @@ pub unsafe extern "C" fn laneway_job_context_sleep(
         let attempt = unsafe { borrow(context) }?;
         match attempt.context.sleep(limit_or_ages(time_ns)) {
             Ok(()) => Ok(LANEWAY_OK.status()),
-            Err(cause) => Ok(status_of(&cause)),
+            Err(cause) => Ok(status_of(attempt.stopped.get_or_init(|| cause))),
         }
     })
 }

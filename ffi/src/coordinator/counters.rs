@@ -46,11 +46,13 @@ pub struct laneway_coordinator_counters {
     pub running: u64,
     /// Lanes that exist.
     pub lanes_open: u64,
+    /// Times that a watchdog reported an attempt.
+    pub overdue: u64,
 }
 
 // SAFETY: words without padding; integers accept any bytes.
 unsafe impl Versioned for laneway_coordinator_counters {
-    const SIZE_FIRST: usize = size_of::<Self>();
+    const SIZE_FIRST: usize = std::mem::offset_of!(Self, overdue);
 }
 
 fn counters(of: &CoordinatorCounters) -> laneway_coordinator_counters {
@@ -71,6 +73,7 @@ fn counters(of: &CoordinatorCounters) -> laneway_coordinator_counters {
         queued: of.queued,
         running: of.running,
         lanes_open: of.lanes_open,
+        overdue: of.overdue,
     }
 }
 

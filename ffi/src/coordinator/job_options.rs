@@ -4,8 +4,8 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use laneway::coordinator::{
-    Jitter, Job, JobContext, JobError, OnDoubleFault, OnFailure, OpenTokens, RetryPolicy,
-    UndoContext, Verdict,
+    Backoff, Jitter, Job, JobContext, JobError, OnDoubleFault, OnFailure, OpenTokens, Overrun,
+    RetryPolicy, UndoContext, Verdict,
 };
 
 use super::context::{Attempt, laneway_job_context, laneway_undo_context};
@@ -90,6 +90,28 @@ pub enum laneway_open_tokens {
     LANEWAY_OPEN_TOKENS_IGNORE = 1,
 }
 
+/// What happens to a body that is still on a worker when its time is up.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum laneway_overrun {
+    /// It keeps its lane until it returns, and then its result counts.
+    LANEWAY_OVERRUN_WAIT = 0,
+    /// The lane goes on while the body still runs: exclusion is given up for this job.
+    LANEWAY_OVERRUN_ABANDON = 1,
+}
+
+/// How the delay grows from re-try to re-try.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum laneway_backoff {
+    /// By `factor`, from `delay_base_ns` on.
+    LANEWAY_BACKOFF_EXPONENTIAL = 0,
+    /// One second divided by the tries that are left, without jitter; a conflict is a failure like
+    /// any other. The schedule of OpenDaylight's job coordinator, whose number of tries is
+    /// `retries` + 1. The other delays and `conflicts` have no effect.
+    LANEWAY_BACKOFF_ODL = 1,
+}
+
 /// What a failure means for the job.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,12 +163,22 @@ pub struct laneway_job_options {
     /// Judges failures, with the body's `user_data`. Default: conflicts are conflicts; failures,
     /// abandoned tokens and time-outs are retried, everything else is given up.
     pub classify: laneway_classify_fn,
+    /// How long it may wait for its start, from its submission; then it ends as expired. Default:
+    /// without limit.
+    pub queue_timeout_ns: u64,
+    /// How long it may take in all, from its submission, its undo not included. Default: without
+    /// limit.
+    pub deadline_ns: u64,
+    /// One of `enum laneway_overrun`.
+    pub overrun: u32,
+    /// One of `enum laneway_backoff`.
+    pub backoff: u32,
 }
 
 // SAFETY: words and pairs of half words, without padding; integers and nullable functions accept
 // any bytes that C may put there.
 unsafe impl Versioned for laneway_job_options {
-    const SIZE_FIRST: usize = size_of::<Self>();
+    const SIZE_FIRST: usize = std::mem::offset_of!(Self, queue_timeout_ns);
 }
 
 /// A job with the body and the options that C gave.
@@ -174,6 +206,13 @@ pub(super) fn job(
     if let Some(timeout) = given(options.attempt_timeout_ns) {
         job = job.attempt_timeout(timeout);
     }
+    if let Some(timeout) = given(options.queue_timeout_ns) {
+        job = job.queue_timeout(timeout);
+    }
+    if let Some(deadline) = given(options.deadline_ns) {
+        job = job.deadline(deadline);
+    }
+    job = job.overrun(nth(&[Overrun::Wait, Overrun::Abandon], options.overrun, "overrun")?);
     Ok(job)
 }
 
@@ -203,16 +242,11 @@ fn run_undo(
 }
 
 fn retry(options: &laneway_job_options, user_data: &Arc<UserData>) -> Result<RetryPolicy, Failure> {
-    let mut policy = RetryPolicy::with_retries(options.retries);
-    policy.delay_base = given(options.delay_base_ns).unwrap_or(policy.delay_base);
-    policy.delay_max = given(options.delay_max_ns).unwrap_or(policy.delay_max);
-    policy.jitter = jitter(options.jitter)?;
-    if options.factor != 0 {
-        policy.factor = options.factor;
-    }
-    if options.conflicts != 0 {
-        policy.conflicts = options.conflicts;
-    }
+    let backoff = nth(&[Backoff::Exponential, Backoff::Odl], options.backoff, "backoff")?;
+    let mut policy = match backoff {
+        Backoff::Odl => RetryPolicy::odl(options.retries.saturating_add(1)),
+        _ => exponential(options)?,
+    };
     match options.flags {
         0 => {}
         flags if flags == LANEWAY_JOB_ONCE as u64 => {
@@ -227,6 +261,20 @@ fn retry(options: &laneway_job_options, user_data: &Arc<UserData>) -> Result<Ret
             // SAFETY: the contract of `laneway_coordinator_submit`.
             verdict(unsafe { classify(user_data.pointer(), status_of(cause)) })
         }));
+    }
+    Ok(policy)
+}
+
+fn exponential(options: &laneway_job_options) -> Result<RetryPolicy, Failure> {
+    let mut policy = RetryPolicy::with_retries(options.retries);
+    policy.delay_base = given(options.delay_base_ns).unwrap_or(policy.delay_base);
+    policy.delay_max = given(options.delay_max_ns).unwrap_or(policy.delay_max);
+    policy.jitter = jitter(options.jitter)?;
+    if options.factor != 0 {
+        policy.factor = options.factor;
+    }
+    if options.conflicts != 0 {
+        policy.conflicts = options.conflicts;
     }
     Ok(policy)
 }

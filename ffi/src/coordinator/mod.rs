@@ -1,11 +1,12 @@
 //! The coordinator: jobs that run in order per key and in parallel across keys.
 //!
 //! `job_options.rs` has a job on its way in, `job.rs` its handle, `context.rs` what its body sees,
-//! `token.rs` what it waits for, `outcome.rs` how it ended, `counters.rs` the figures.
+//! `token.rs` what it waits for, `control.rs` what is done to keys, `outcome.rs` how it ended, `counters.rs` the figures.
 //!
 //! A coordinator is counted. Releasing it stops nothing: what was accepted still runs.
 
 mod context;
+mod control;
 mod counters;
 mod job;
 mod job_options;
@@ -18,7 +19,7 @@ use laneway::coordinator::{Coordinator, DrainError, Key, ShutdownReport, SubmitE
 
 use crate::boundary::{boundary, boundary_or};
 use crate::callback::{UserData, laneway_drop_fn};
-use crate::convert::{Out, bytes, limit_or_ages};
+use crate::convert::{Out, bytes, laneway_bytes, limit_or_ages};
 use crate::error::{Failure, Report, laneway_error};
 use crate::handle::{Counted, Handle, Opaque, borrow, release, retain, share};
 use crate::options::{self, Versioned};
@@ -27,6 +28,7 @@ use crate::status::laneway_code::*;
 use crate::status::laneway_status;
 
 pub use context::*;
+pub use control::*;
 pub use counters::*;
 pub use job::*;
 pub use job_options::*;
@@ -84,6 +86,7 @@ impl<J> From<SubmitError<J>> for Failure {
             SubmitError::ShuttingDown(_) => LANEWAY_ESHUTDOWN,
             SubmitError::Full(_) => LANEWAY_EFULL,
             SubmitError::KeyTooLong(_) => LANEWAY_ETOOLONG,
+            SubmitError::KeyCount(_) => LANEWAY_EINVAL,
             _ => LANEWAY_EUNSUPPORTED,
         };
         Self::from_error(code, &error)
@@ -283,6 +286,115 @@ pub unsafe extern "C" fn laneway_coordinator_submit(
             out.set(share(coordinator.submit(key, job)?));
         } else {
             coordinator.submit_detached(key, job)?;
+        }
+        Ok(LANEWAY_OK.status())
+    })
+}
+
+/// As `laneway_coordinator_submit`, for work of which only the latest state counts: while a job with
+/// the same key and tag waits for its start, the new one takes its place, and the replaced job ends as
+/// superseded. The last one submitted always runs, after its submission.
+///
+/// @param tag  any bytes, up to 64 KiB, compared by value.
+/// @param options  NULL for the defaults.
+/// @param[out] out  the job, with one reference for the caller; NULL if nobody will look at it.
+/// @param[out] err  why it was refused; may be NULL.
+/// @return as `laneway_coordinator_submit`.
+///
+/// Threads: any.
+/// Blocks: no.
+/// In callbacks: allowed.
+/// Ownership: as for `laneway_coordinator_submit`; copies `tag`.
+///
+/// # Safety
+///
+/// As for `laneway_coordinator_submit`; `tag` is readable for `tag_len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn laneway_coordinator_submit_latest(
+    coordinator: *mut laneway_coordinator,
+    key: *const c_void,
+    key_len: usize,
+    tag: *const c_void,
+    tag_len: usize,
+    options: *const laneway_job_options,
+    body: laneway_job_fn,
+    user_data: *mut c_void,
+    drop: laneway_drop_fn,
+    out: *mut *mut laneway_job,
+    err: *mut *mut laneway_error,
+) -> laneway_status {
+    // SAFETY: the caller's contract.
+    let (user_data, report) = unsafe { (UserData::owned(user_data, drop), Report::to(err)) };
+    boundary(report, || {
+        // SAFETY: the caller's contract.
+        let out = unsafe { Out::optional(out, std::ptr::null_mut()) };
+        // SAFETY: the caller's contract.
+        let coordinator = unsafe { borrow(coordinator) }?;
+        // SAFETY: the caller's contract.
+        let (key, tag) = unsafe { (key_at(key, key_len)?, key_at(tag, tag_len)?) };
+        // SAFETY: the caller's contract.
+        let job = job_options::job(body, user_data, &unsafe { options::read(options) }?)?;
+        let handle = coordinator.submit_latest(key, tag, job)?;
+        if out.is_wanted() {
+            out.set(share(handle));
+        }
+        Ok(LANEWAY_OK.status())
+    })
+}
+
+/// As `laneway_coordinator_submit`, for a job that holds several keys at once: no other job of any of
+/// them runs meanwhile. Such jobs never deadlock. Keys that are given twice count once.
+///
+/// @param keys   the keys; the first one is that of `laneway_job_key`.
+/// @param count  how many: 1 to 16 different ones.
+/// @param options  NULL for the defaults.
+/// @param[out] out  the job, with one reference for the caller; NULL if nobody will look at it.
+/// @param[out] err  why it was refused; may be NULL.
+/// @return as `laneway_coordinator_submit`; `LANEWAY_EINVAL` for no key, or too many.
+///
+/// Threads: any.
+/// Blocks: no.
+/// In callbacks: allowed.
+/// Ownership: as for `laneway_coordinator_submit`; copies the keys.
+///
+/// # Safety
+///
+/// As for `laneway_coordinator_submit`; `keys` is readable for `count` elements, and each of them for
+/// its length.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn laneway_coordinator_submit_multi(
+    coordinator: *mut laneway_coordinator,
+    keys: *const laneway_bytes,
+    count: usize,
+    options: *const laneway_job_options,
+    body: laneway_job_fn,
+    user_data: *mut c_void,
+    drop: laneway_drop_fn,
+    out: *mut *mut laneway_job,
+    err: *mut *mut laneway_error,
+) -> laneway_status {
+    // SAFETY: the caller's contract.
+    let (user_data, report) = unsafe { (UserData::owned(user_data, drop), Report::to(err)) };
+    boundary(report, || {
+        // SAFETY: the caller's contract.
+        let out = unsafe { Out::optional(out, std::ptr::null_mut()) };
+        // SAFETY: the caller's contract.
+        let coordinator = unsafe { borrow(coordinator) }?;
+        if keys.is_null() || count == 0 {
+            return Err(Failure::invalid("no key"));
+        }
+        // SAFETY: readable by the caller's contract, and not null.
+        let keys = unsafe { std::slice::from_raw_parts(keys, count) };
+        let key = |key: &laneway_bytes| {
+            // SAFETY: the caller's contract.
+            unsafe { key_at(key.ptr.cast(), key.len) }
+        };
+        let keys = keys.iter().map(key).collect::<Result<Vec<_>, _>>()?;
+        // SAFETY: the caller's contract.
+        let job = job_options::job(body, user_data, &unsafe { options::read(options) }?)?;
+        let handle = coordinator.submit_multi(keys, job)?;
+        if out.is_wanted() {
+            out.set(share(handle));
         }
         Ok(LANEWAY_OK.status())
     })
