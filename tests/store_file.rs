@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use laneway::store::{Batch, Entry, FileStore, Kind, Store, StoreError, Write};
+use laneway::store::{Batch, Entry, FileStore, Kind, Store, StoreError, Write, export, import};
 use laneway::task::{AllocationId, Revision, Sequence, TaskId};
 use tempfile::TempDir;
 
@@ -249,4 +249,65 @@ fn the_file_follows_what_is_alive_and_not_what_was_written() {
     }
     assert!(size() <= filled * 2 / 3, "with all but ten removed: from {filled} to {}", size());
     assert_eq!(store.load().expect("whole").entries.len(), 9);
+}
+
+fn dumped(store: &mut FileStore) -> Vec<u8> {
+    let mut text = Vec::new();
+    export(&store.load().expect("whole"), &mut text).expect("memory does not fail");
+    text
+}
+
+#[test]
+fn a_dump_makes_an_equal_store_whose_history_goes_on() {
+    let parent = TempDir::new().expect("a directory");
+    let mut store = FileStore::open(parent.path().join("a")).expect("new");
+    commit(&mut store, 0, 4);
+    let text = dumped(&mut store);
+    let stored = import(&text[..]).expect("whole");
+    let path = parent.path().join("b");
+    let mut copy = FileStore::restore(&path, &stored).expect("new");
+    assert_eq!(copy.load().expect("whole"), store.load().expect("whole"));
+    commit(&mut copy, 4, 6);
+    drop(copy);
+    let mut copy = FileStore::open(&path).expect("whole");
+    assert_eq!(copy.load().expect("whole").entries, entries_after(6));
+    drop(copy);
+    let refused = FileStore::restore(&path, &stored).expect_err("a store is there");
+    assert!(matches!(refused, StoreError::NotEmpty { .. }), "{refused}");
+}
+
+#[test]
+fn a_dump_that_was_cut_or_changed_is_refused_with_its_line() {
+    let directory = TempDir::new().expect("a directory");
+    let mut store = FileStore::open(directory.path()).expect("new");
+    commit(&mut store, 0, 2);
+    let text = dumped(&mut store);
+    for length in 0..text.len() {
+        let refused = import(&text[..length]);
+        assert!(matches!(refused, Err(StoreError::Damaged { .. })), "cut to {length}: {refused:?}");
+    }
+    for at in (0..text.len()).step_by(3) {
+        let mut changed = text.clone();
+        changed[at] ^= 1 << (at % 7);
+        let refused = import(&changed[..]).map(|stored| stored.revision);
+        let refused = refused.expect_err("a changed byte is noticed");
+        let known = matches!(
+            refused,
+            StoreError::Damaged { .. } | StoreError::TooNew { .. } | StoreError::Io { .. }
+        );
+        assert!(known, "byte {at}: {refused}");
+    }
+    let newer = import(&b"laneway-tasks 2 what comes\n"[..]);
+    assert!(matches!(newer, Err(StoreError::TooNew { found: 2, supported: 1 })), "{newer:?}");
+}
+
+#[test]
+fn looking_for_a_store_makes_none() {
+    let directory = TempDir::new().expect("a directory");
+    let path = directory.path().join("state");
+    let missing = FileStore::open_existing(&path).expect_err("none is there");
+    assert!(matches!(missing, StoreError::Missing { .. }), "{missing}");
+    assert!(!path.exists(), "and none was made");
+    drop(FileStore::open(&path).expect("new"));
+    FileStore::open_existing(&path).expect("now there is one");
 }

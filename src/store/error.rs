@@ -39,6 +39,11 @@ pub enum StoreError {
         /// The lock file.
         path: PathBuf,
     },
+    /// There is no store in this directory.
+    Missing {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The directory holds files that are not a store's: choose an empty or a new one.
     NotEmpty {
         /// The directory.
@@ -96,6 +101,7 @@ impl fmt::Display for StoreError {
             }
             Self::Compacted { oldest: None } => f.write_str("earlier commits are forgotten"),
             Self::Locked { path } => write!(f, "{} is locked by another opener", path.display()),
+            Self::Missing { path } => write!(f, "{} holds no store", path.display()),
             Self::NotEmpty { path } => {
                 write!(f, "{} is not empty and holds no store", path.display())
             }

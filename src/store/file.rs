@@ -96,9 +96,39 @@ impl FileStore {
                 let reason = "the file is gone".into();
                 return Err(StoreError::Damaged { place: STATE.into(), reason });
             }
-            false => create(&path)?,
+            false => create(&path, &Stored::default())?,
         };
         judge(&table, witness.last())?;
+        Ok(Self { table, witness, path, _lock: lock })
+    }
+
+    /// As [`open`](Self::open), and makes nothing: for tools that look at what is there.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] if there is no store in `path`; others as from `open`.
+    pub fn open_existing(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let names = [STATE, WITNESS];
+        let there = names.iter().any(|name| fs::exists(path.join(name)).unwrap_or(false));
+        if there { Self::open(path) } else { Err(StoreError::Missing { path: path.into() }) }
+    }
+
+    /// A new store in `path` that holds `stored`, say what [`import`](super::import) read; its
+    /// history goes on at that revision. All or nothing. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::NotEmpty`] if `path` holds anything, also a store; others as from `open`.
+    pub fn restore(path: impl AsRef<Path>, stored: &Stored) -> Result<Self, StoreError> {
+        let path = path.as_ref().to_path_buf();
+        claim_directory(&path)?;
+        let lock = lock_directory(&path)?;
+        let witness = Witness::new(open_file(&path.join(WITNESS), "open the witness")?);
+        let taken = fs::exists(path.join(STATE)).map_err(io_at("look for the state"))?;
+        if taken || witness.last().is_some() {
+            return Err(StoreError::NotEmpty { path });
+        }
+        let table = create(&path, stored)?;
+        witness.note(table.mark().0).map_err(io_at("write the witness"))?;
         Ok(Self { table, witness, path, _lock: lock })
     }
 
@@ -172,8 +202,8 @@ fn lock_directory(path: &Path) -> Result<Lock, StoreError> {
     }
 }
 
-/// A new database, whole before it has its name.
-fn create(path: &Path) -> Result<Table, StoreError> {
+/// A new database that holds `stored`, whole before it has its name.
+fn create(path: &Path, stored: &Stored) -> Result<Table, StoreError> {
     let new = path.join(STATE_NEW);
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -181,7 +211,7 @@ fn create(path: &Path) -> Result<Table, StoreError> {
         }
         _ => {}
     }
-    let table = Table::create(database(&new)?)?;
+    let table = Table::create(database(&new)?, stored)?;
     fs::rename(&new, path.join(STATE)).map_err(io_at("name the state"))?;
     sync_directory(path)?;
     // A directory that was just made is only there once its parent says so.

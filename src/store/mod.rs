@@ -11,6 +11,8 @@
 //! | `file.rs` | `FileStore`: a directory that survives `kill -9` and power loss (feature `file-store`) |
 //! | `table.rs` | entries and the chain of commits, inside the file |
 //! | `witness.rs` | the last commit, noted outside the file |
+//! | `desk.rs` | [`Desk`]: a store at rest, for tools |
+//! | `dump.rs` | [`export`] and [`import`]: everything as text (feature `file-store`) |
 //! | `error.rs` | [`StoreError`] |
 //!
 //! Several nodes may write to one store. So every commit names the revision it was computed from, and
@@ -19,6 +21,9 @@
 //! [`StoreError::Unknown`], in which case its [`Attempt`] is looked for in what was committed.
 
 mod codec;
+mod desk;
+#[cfg(feature = "file-store")]
+mod dump;
 mod entry;
 mod error;
 #[cfg(feature = "file-store")]
@@ -30,6 +35,9 @@ mod table;
 mod witness;
 
 pub(crate) use codec::{decode, encode, patched};
+pub use desk::Desk;
+#[cfg(feature = "file-store")]
+pub use dump::{export, import};
 pub use entry::{Attempt, Batch, Commit, Entry, Kind, Stored, Write};
 pub use error::StoreError;
 #[cfg(feature = "file-store")]

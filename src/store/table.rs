@@ -61,19 +61,30 @@ struct Head {
 }
 
 impl Table {
-    /// Writes the head of an empty history.
-    pub(super) fn create(database: Database) -> Result<Self, StoreError> {
-        let mark = Mark { revision: Revision(0), hash: [0; 32] };
-        let head = Head {
-            mark,
-            previous: [0; 32],
-            last_allocation: AllocationId::NONE,
-            last_sequence: Sequence(0),
-            count: 0,
-            sum: 0,
-        };
+    /// Begins a history with `stored`, in one commit of the database.
+    pub(super) fn create(database: Database, stored: &Stored) -> Result<Self, StoreError> {
+        let mark = Mark { revision: stored.revision, hash: [0; 32] };
+        let Stored { last_allocation, last_sequence, .. } = *stored;
+        let mut head =
+            Head { mark, previous: [0; 32], last_allocation, last_sequence, count: 0, sum: 0 };
+        let mut hash = blake3::Hasher::new();
         let transaction = database.begin_write().map_err(engine("create"))?;
         let mut table = transaction.open_table(TABLE).map_err(engine("create"))?;
+        for Entry { kind, sequence, value } in &stored.entries {
+            let key = key_of(*kind, *sequence);
+            let check = check_of(key, value);
+            let bytes = [&check, value.as_slice()].concat();
+            if table.insert(key, bytes.as_slice()).map_err(engine("create"))?.is_some() {
+                return Err(damaged(format!("{kind:?} {}", sequence.0), "it is there twice"));
+            }
+            hash.update(&check);
+            head.add(&check);
+        }
+        // The hash of an empty history is zero; any other begins with what it begins with.
+        if head.count > 0 || stored.revision > Revision(0) {
+            hash.update(&head.numbers());
+            head.mark.hash = *hash.finalize().as_bytes();
+        }
         table.insert(HEAD_KEY, head.encode().as_slice()).map_err(engine("create"))?;
         drop(table);
         transaction.commit().map_err(engine("create"))?;

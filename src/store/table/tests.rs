@@ -71,7 +71,10 @@ struct Recorded {
 }
 
 fn new_table(disk: &Disk) -> Result<Table, StoreError> {
-    Table::create(verified().create_with_backend(disk.clone()).map_err(engine("open"))?)
+    Table::create(
+        verified().create_with_backend(disk.clone()).map_err(engine("open"))?,
+        &Stored::default(),
+    )
 }
 
 /// A history of `count` commits, and the disk after them.
