@@ -8,6 +8,7 @@
 mod keeper;
 mod replay;
 mod run;
+mod tasks;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -32,6 +33,8 @@ enum Command {
     Run(run::Args),
     /// Replays the history of a git repository into a directory and compares it with HEAD.
     Replay(replay::Args),
+    /// Lists, explains, starts, cancels and removes persistent tasks; copies and verifies them.
+    Tasks(tasks::Args),
     /// Runs one command and records its end (started by `run`, not by hand).
     #[command(hide = true)]
     Keeper(keeper::Args),
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     match laneway.command {
         Command::Run(args) => run::main(&args),
         Command::Replay(args) => replay::main(args),
+        Command::Tasks(args) => tasks::main(&args),
         Command::Keeper(args) => keeper::main(args),
     }
 }
