@@ -3,6 +3,7 @@
 //! A peer is written as its users would write it: same jobs, same keys, same hasher, same number of
 //! threads as laneway beside it. Nothing here is tuned down.
 
+pub mod durable;
 pub mod keyed;
 
 /// Threads that every contender gets.
