@@ -155,8 +155,8 @@ impl Control {
         self.word.fetch_or(STOPPED_SHORT, Ordering::AcqRel) & CANCELLED == 0
     }
 
-    /// Claims a job that has not started, to end it: its time in the queue is up. False if it has
-    /// started, or somebody else ends it.
+    /// Claims a job that has not started, to end it: its time in the queue is up, or another node is
+    /// to run it. False if it has started, or somebody else ends it.
     pub(crate) fn expire(&self) -> bool {
         // Relaxed: only the first guess of the exchange.
         let mut word = self.word.load(Ordering::Relaxed);

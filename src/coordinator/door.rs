@@ -24,8 +24,10 @@ impl Door {
         let inner = Arc::new(Inner::new(pool, config));
         let lanes = Lanes::new(pool, &inner);
         let shards: Box<[Weak<Shard<Entry>>]> = lanes.shards().map(Arc::downgrade).collect();
+        let same = Arc::downgrade(&inner);
         inner.keep(pool.on_ended(move || {
             shards.iter().filter_map(Weak::upgrade).for_each(|shard| Shard::close(&shard));
+            same.upgrade().iter().for_each(|inner| inner.owners().clear());
         }));
         Self { inner, lanes }
     }

@@ -64,6 +64,11 @@ pub enum Explanation {
     /// A double fault has stopped the lane
     /// ([`OnDoubleFault::Quarantine`](super::OnDoubleFault::Quarantine)).
     Quarantined,
+    /// The job at the head runs only on the node that owns this entity, and that is being asked for.
+    WaitingForOwner {
+        /// What [`Job::owned_by`](super::Job::owned_by) names.
+        entity: Key,
+    },
     /// A job over several keys is at the head, and waits for this key.
     WaitingForKey {
         /// One of its keys.

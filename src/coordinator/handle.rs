@@ -76,6 +76,13 @@ impl<T: Send + 'static> Ticket<T> {
         }
     }
 
+    /// Another node is to run the job.
+    pub(crate) fn skip(&self) {
+        if self.control.expire() {
+            self.publish(JobOutcome::Skipped);
+        }
+    }
+
     /// Calls `callback` once the outcome is there, as work of its own.
     fn on_ended(self: &Arc<Self>, callback: impl FnOnce() + Send + 'static) {
         let ticket = self.clone();

@@ -11,6 +11,7 @@ use super::latest::Latest;
 use super::marks::Marks;
 use super::multi::Multi;
 use super::observe::{CoordinatorConfig, JobEvent};
+use super::owner::Owners;
 use super::stats::Stats;
 use crate::pool::{Farewell, Pool, unwind};
 use crate::sync::{AtomicU32, Ordering};
@@ -38,6 +39,7 @@ pub(crate) struct Inner {
     marks: Marks,
     latest: Latest,
     multi: Multi,
+    owners: Owners,
     config: CoordinatorConfig,
     /// The moment that times are counted from.
     origin: Instant,
@@ -56,6 +58,7 @@ impl Inner {
             marks: Marks::new(),
             latest: Latest::new(),
             multi: Multi::new(),
+            owners: Owners::new(),
             origin: pool.clock().now(),
             farewell: OnceLock::new(),
         }
@@ -88,6 +91,10 @@ impl Inner {
 
     pub(crate) fn multi(&self) -> &Multi {
         &self.multi
+    }
+
+    pub(crate) fn owners(&self) -> &Owners {
+        &self.owners
     }
 
     pub(crate) fn config(&self) -> &CoordinatorConfig {

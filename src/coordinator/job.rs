@@ -12,6 +12,7 @@ use super::context::{JobContext, UndoContext};
 use super::error::JobError;
 use super::inline::InlineOnce;
 use super::retry::RetryPolicy;
+use crate::lane::Key;
 
 /// What happens to the lane after a job of it ended badly: it had been started and did not
 /// complete.
@@ -106,6 +107,7 @@ pub(crate) struct Rules {
     pub(crate) deadline: Option<Duration>,
     pub(crate) overrun: Overrun,
     pub(crate) watch: Option<Duration>,
+    pub(crate) owned_by: Option<Key>,
 }
 
 impl Rules {
@@ -120,6 +122,7 @@ impl Rules {
         deadline: None,
         overrun: Overrun::Wait,
         watch: None,
+        owned_by: None,
     };
 
     /// The rules among `options`, or those of a job without any.
@@ -294,6 +297,17 @@ impl<T: Send + 'static> Job<T> {
     /// What happens if the body is still on a worker when its time is up. Default: it is waited for.
     pub fn overrun(mut self, rule: Overrun) -> Self {
         self.options().rules.overrun = rule;
+        self
+    }
+
+    /// Runs it only on the node that owns `entity`; elsewhere it ends as
+    /// [`Skipped`](super::JobOutcome::Skipped).
+    ///
+    /// The owner is asked for when the job comes to the head of its lane
+    /// ([`Ownership`](super::Ownership)); it keeps that place, without a worker, until the answer is
+    /// there. Once started it goes on, whoever becomes the owner.
+    pub fn owned_by(mut self, entity: impl Into<Key>) -> Self {
+        self.options().rules.owned_by = Some(entity.into());
         self
     }
 

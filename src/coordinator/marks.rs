@@ -47,6 +47,13 @@ pub(crate) enum Pass {
     Lose,
 }
 
+impl Pass {
+    /// The same for a job that a mark has let through before: it is not kept back again.
+    pub(crate) fn of_one_let_through(self) -> Self {
+        if self == Self::Wait { Self::Go } else { self }
+    }
+}
+
 /// Groups of keys; a bit of a word each.
 const GROUPS: usize = 64;
 

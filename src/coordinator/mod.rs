@@ -32,6 +32,7 @@ mod marks;
 mod multi;
 mod observe;
 mod outcome;
+mod owner;
 mod retry;
 mod run;
 mod running;
@@ -59,6 +60,7 @@ pub use keys::Keys;
 pub use multi::KEYS_MAX;
 pub use observe::{CoordinatorConfig, Doing, JobEvent, Observer};
 pub use outcome::{JobOutcome, OutcomeKind};
+pub use owner::{OwnedSet, OwnerQuestion, Ownership, Standalone};
 pub use retry::{Backoff, Classify, Jitter, RetryPolicy, Verdict};
 pub use stats::CoordinatorCounters;
 pub use test_coordinator::TestCoordinator;
@@ -501,6 +503,7 @@ impl Coordinator {
             complete = self.lanes().drain(clock.after(LAST_TURNS));
         }
         self.lanes().close();
+        inner.owners().clear();
         let counters = inner.stats().read();
         Ok(ShutdownReport {
             complete,

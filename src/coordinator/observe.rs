@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::error::JobError;
 use super::outcome::OutcomeKind;
+use super::owner::Ownership;
 use crate::lane::Key;
 
 /// Is told of every event of every job of a coordinator.
@@ -179,6 +180,11 @@ pub struct CoordinatorConfig {
     ///
     /// [`Job::watch`]: super::Job::watch
     pub watchdog: Option<Duration>,
+    /// Who knows which entities this node owns, for jobs that name one ([`Job::owned_by`]). Default:
+    /// nobody; every entity is owned.
+    ///
+    /// [`Job::owned_by`]: super::Job::owned_by
+    pub ownership: Option<Arc<dyn Ownership>>,
 }
 
 impl fmt::Debug for CoordinatorConfig {
@@ -186,6 +192,7 @@ impl fmt::Debug for CoordinatorConfig {
         f.debug_struct("CoordinatorConfig")
             .field("observer", &self.observer.is_some())
             .field("watchdog", &self.watchdog)
+            .field("ownership", &self.ownership.is_some())
             .finish()
     }
 }

@@ -27,6 +27,7 @@ use super::inner::Phase;
 use super::job::{Body, Job, OpenTokens, Options, Rules};
 use super::marks::Pass;
 use super::outcome::JobOutcome;
+use super::owner::Owner;
 use super::state::{Action, Ending, Event, Part, Stage, State};
 use super::token::{TokenEnd, Tokens};
 use crate::lane::{Abandon, Address, Key, LaneRef, Step};
@@ -52,6 +53,8 @@ pub(crate) struct Run<T: Send + 'static> {
     published: bool,
     /// It was submitted without a handle.
     detached: bool,
+    /// The marks of its key have let it start, and its owner is asked for.
+    let_through: bool,
     /// Its other keys, with their groups.
     other_keys: Box<[(Key, u32)]>,
     /// Ends it if it has not started by then.
@@ -77,6 +80,7 @@ impl<T: Send + 'static> Run<T> {
             ending: None,
             published: false,
             detached: false,
+            let_through: false,
             other_keys: Box::default(),
             expiry: None,
             deadline: None,
@@ -164,7 +168,11 @@ impl<T: Send + 'static> Run<T> {
     fn news(&mut self, lane: &LaneRef<Entry>) -> Option<Event> {
         match self.state {
             State::Queued => {
-                let pass = self.ticket.inner().marks().pass(lane);
+                let marks = self.ticket.inner().marks();
+                let pass = match self.let_through {
+                    false => marks.pass(lane),
+                    true => marks.ask(lane).of_one_let_through(),
+                };
                 self.first_turn(lane, pass)
             }
             State::Active(part, stage) => {
@@ -188,6 +196,9 @@ impl<T: Send + 'static> Run<T> {
         if pass == Pass::Cancel {
             self.ticket.cancel();
         }
+        if pass == Pass::Go && self.waits_for_owner(lane) {
+            return None;
+        }
         if !self.leave_queue() {
             self.ticket.expire();
         }
@@ -205,6 +216,25 @@ impl<T: Send + 'static> Run<T> {
                 Event::Turn
             }
         })
+    }
+
+    /// True if the owner of its entity is being asked for. A job of another node is ended.
+    fn waits_for_owner(&mut self, lane: &LaneRef<Entry>) -> bool {
+        let inner = self.ticket.inner();
+        let Some(entity) = self.rules().owned_by.as_ref().filter(|_| !inner.is_stopping()) else {
+            return false;
+        };
+        match inner.owners().look(inner, entity, lane) {
+            Owner::Here => false,
+            Owner::Elsewhere => {
+                self.ticket.skip();
+                false
+            }
+            Owner::Asked => {
+                self.let_through = true;
+                self.ticket.control().stop_short(lane)
+            }
+        }
     }
 
     /// News of an attempt that waits: its future, or all of its tokens, or the first failure.
@@ -354,7 +384,13 @@ impl<T: Send + 'static> Steps for Run<T> {
     }
 
     fn explain(&self) -> Vec<Explanation> {
-        let State::Active(part, stage) = self.state else { return Vec::new() };
+        let State::Active(part, stage) = self.state else {
+            let entity = self.rules().owned_by.clone().filter(|_| self.let_through);
+            return entity
+                .map(|entity| Explanation::WaitingForOwner { entity })
+                .into_iter()
+                .collect();
+        };
         let attempt = match part {
             Part::Body => self.of_body.attempts,
             Part::Undo => self.of_undo.attempts,

@@ -14,6 +14,7 @@ mod handles;
 mod model;
 mod observer;
 mod order;
+mod ownership;
 mod programs;
 mod several;
 mod shutdown;

@@ -31,7 +31,7 @@ impl Observer for Tells {
 fn observed(watchdog: Option<Duration>) -> (Coordinator, Receiver<String>) {
     let (tell, told) = mpsc::channel();
     let observer = Some(Arc::new(Tells(Mutex::new(tell))) as Arc<dyn Observer>);
-    let config = CoordinatorConfig { observer, watchdog };
+    let config = CoordinatorConfig { observer, watchdog, ..Default::default() };
     (Coordinator::with_config(&pool(2), config), told)
 }
 
