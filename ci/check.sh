@@ -61,7 +61,7 @@ gate_clippy() { cargo clippy --locked --workspace --all-targets -- -D warnings; 
 
 gate_docs() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps -p laneway -p laneway-ffi; }
 
-gate_test() { cargo test --locked -p laneway -p laneway-ffi -p laneway-cli; }
+gate_test() { cargo test --locked -p laneway -p laneway-ffi -p laneway-cli -p laneway-shared-store; }
 
 gate_loom() { bash loom-tests/run.sh; }
 
