@@ -30,6 +30,7 @@ const UNSAFE_FILES: &[&str] = &[
     "src/coordinator/token_group.rs",
     "src/lane/inbox.rs",
     "src/lane/shard.rs",
+    "src/pool/broadcast.rs",
     "src/pool/claim.rs",
     "src/pool/frame.rs",
     "src/pool/guest.rs",
@@ -57,6 +58,7 @@ const LOCK_FREE_FILES: &[&str] = &[
     "src/pool/crew.rs",
     "src/pool/injector.rs",
     "src/pool/latch.rs",
+    "src/pool/ring.rs",
     "src/pool/sleep/counters.rs",
     "src/pool/sleep/mod.rs",
 ];

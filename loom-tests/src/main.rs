@@ -53,6 +53,7 @@ mod pool {
     pub(crate) mod latch;
     #[path = "../../loom-tests/src/stand_in/registry.rs"]
     mod registry;
+    pub(crate) mod ring;
     mod scope;
     #[path = "../../loom-tests/src/stand_in/seats.rs"]
     mod seats;

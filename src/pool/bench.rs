@@ -63,6 +63,7 @@ impl Registry {
             Hire::Full => Ok(Hired::Full),
             Hire::Bench => {
                 let sitter = bench.pop().expect("the crew's count and the list agree");
+                self.roll.enter(sitter.index);
                 drop(bench);
                 self.sleep.joined();
                 sitter.parker.unpark();
@@ -94,6 +95,7 @@ impl Registry {
             Taken::New(index) => (index, self.new_desk(index)),
         };
         drop(threads);
+        self.roll.enter(index);
         // The desk waits where it can be had back if the thread cannot be started.
         let place = Arc::new(Mutex::new(Some(desk)));
         let desk = Arc::clone(&place);
@@ -101,6 +103,9 @@ impl Registry {
             let desk = desk.lock().take().expect("taken once, by this thread");
             worker::run(registry, index, desk);
         });
+        if started.is_err() {
+            self.leave_roll(index);
+        }
         let mut threads = self.threads.lock();
         let result = match started {
             Ok(thread) => {
@@ -130,7 +135,8 @@ impl Registry {
         let index = station.row();
         let parker = station.parker();
         let mut bench = self.bench.0.lock();
-        if self.phase.is_ending() || !self.crew.sit_down() {
+        let sits = || !self.phase.is_ending() && self.crew.sit_down();
+        if !self.roll.leave(index, || self.rows.at(index).notices.is_empty() && sits()) {
             return Called::Up;
         }
         bench.push(Sitter { index, parker: Arc::clone(&parker) });

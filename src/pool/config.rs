@@ -13,6 +13,9 @@ use super::sleep::WORKERS_MAX;
 /// Receives the panics of work that nobody joins.
 pub type PanicHandler = Arc<dyn Fn(Box<dyn Any + Send>) + Send + Sync>;
 
+/// Called on a worker thread with the worker's index, when it starts or ends.
+pub type ThreadHook = Arc<dyn Fn(usize) + Send + Sync>;
+
 const _: () = assert!(WORKERS_MAX == 2047, "the page of `workers` states the range");
 
 /// A small pool may grow to so many workers, whatever it was built with.
@@ -49,6 +52,15 @@ pub struct PoolConfig {
     /// `None`: the panic hook has already reported it when it began; the process and the worker
     /// live on. A panic of the handler itself is dropped.
     pub panic_handler: Option<PanicHandler>,
+    /// Called on each worker thread before its first piece of work, also on threads that work in
+    /// place of blocked ones. A panic goes to the panic handler, and the thread works all the same.
+    pub thread_start: Option<ThreadHook>,
+    /// Called on each worker thread after its last piece of work, before a shutdown joins it. A
+    /// panic goes to the panic handler.
+    pub thread_exit: Option<ThreadHook>,
+    /// How many events each worker keeps for [`Pool::write_trace`](super::Pool::write_trace), 8
+    /// bytes each. Default: 0, and none are written.
+    pub trace_events: usize,
 }
 
 impl Default for PoolConfig {
@@ -60,6 +72,9 @@ impl Default for PoolConfig {
             max_blocking: 256,
             keep_alive: Duration::from_secs(10),
             panic_handler: None,
+            thread_start: None,
+            thread_exit: None,
+            trace_events: 0,
         }
     }
 }
@@ -96,6 +111,9 @@ impl fmt::Debug for PoolConfig {
             .field("max_blocking", &self.max_blocking)
             .field("keep_alive", &self.keep_alive)
             .field("panic_handler", &self.panic_handler.is_some())
+            .field("thread_start", &self.thread_start.is_some())
+            .field("thread_exit", &self.thread_exit.is_some())
+            .field("trace_events", &self.trace_events)
             .finish()
     }
 }

@@ -19,6 +19,7 @@
 
 mod bench;
 mod blocking;
+mod broadcast;
 mod claim;
 mod completion;
 mod config;
@@ -38,6 +39,7 @@ mod manual;
 mod par_for;
 mod registry;
 mod resize;
+mod ring;
 mod rows;
 mod scope;
 mod seats;
@@ -47,6 +49,7 @@ mod spawn;
 mod station;
 mod thread;
 mod timer;
+mod trace;
 pub(crate) mod unwind;
 mod work;
 mod worker;
@@ -55,8 +58,9 @@ mod worker;
 mod tests;
 
 pub use blocking::blocking;
+pub use broadcast::BroadcastContext;
 pub use completion::{Ended, Part};
-pub use config::{PanicHandler, PoolConfig};
+pub use config::{PanicHandler, PoolConfig, ThreadHook};
 pub use counters::{PoolCounters, WorkerCounters};
 pub use error::PoolError;
 pub(crate) use farewell::Farewell;

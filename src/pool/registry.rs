@@ -15,7 +15,8 @@ use parking_lot::{Condvar, Mutex};
 
 use super::PoolError;
 use super::bench::Bench;
-use super::config::PoolConfig;
+use super::broadcast::Roll;
+use super::config::{PoolConfig, ThreadHook};
 use super::crew::Crew;
 use super::farewell::Farewells;
 use super::guest::{GUESTS, Guest};
@@ -27,6 +28,7 @@ use super::shutdown::Phase;
 use super::sleep::Sleep;
 use super::station::Station;
 use super::timer::Timers;
+use super::trace::{Event, Trace};
 use super::unwind::{self, Payload};
 use super::work::Work;
 use crate::base::clock::Clock;
@@ -45,6 +47,8 @@ pub(super) struct Registry {
     pub(super) crew: Crew,
     pub(super) bench: Bench,
     pub(super) guests: Box<[Guest]>,
+    pub(super) roll: Roll,
+    pub(super) trace: Trace,
     pub(super) injector: Injector<Work>,
     pub(super) phase: Phase,
     pub(super) timers: Timers,
@@ -109,6 +113,8 @@ impl Registry {
             crew: Crew::new(workers, config.max_blocking, limit),
             bench: Bench::default(),
             guests: guests.into(),
+            roll: Roll::default(),
+            trace: Trace::new(config.trace_events, limit + GUESTS, Clock::system()),
             injector: Injector::new(),
             phase: Phase::open(),
             timers: Timers::new(manual.is_some()),
@@ -140,6 +146,14 @@ impl Registry {
     /// How many workers it has.
     pub(super) fn workers(&self) -> usize {
         self.config.workers
+    }
+
+    /// What the thread at the station of that row is called.
+    pub(super) fn station_name(&self, row: usize) -> String {
+        match row.checked_sub(self.config.threads_max()) {
+            None => self.config.thread_name(row),
+            Some(guest) => format!("{}-guest-{guest}", self.config.name),
+        }
     }
 
     /// See [`Pool::post`](super::Pool::post).
@@ -192,6 +206,22 @@ impl Registry {
     /// Drops `work` without running it, which user code may answer with a panic.
     pub(super) fn discard(&self, work: Work) {
         if let Err(panic) = unwind::halt(|| drop(work)) {
+            self.report_panic(panic);
+        }
+    }
+
+    /// The thread at the station of that row has shown a frame.
+    pub(super) fn promoted(&self, row: usize) {
+        if let Some(row) = self.rows.get(row) {
+            row.tally.promotions.add_one();
+        }
+        self.trace.note(row, Event::Promote);
+    }
+
+    /// Calls a hook for worker `index`, on its thread.
+    pub(super) fn call_hook(&self, hook: Option<&ThreadHook>, index: usize) {
+        let called = unwind::halt(|| hook.map(|hook| hook(index)));
+        if let Err(panic) = called {
             self.report_panic(panic);
         }
     }

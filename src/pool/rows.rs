@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use super::counters::Tally;
 use super::crew::Rest;
 use super::frame::FramePtr;
+use super::injector::Injector;
 use super::work::Work;
 use crate::sync::deque::Stealer;
 use crate::sync::{AtomicU32, AtomicUsize, CachePadded, Ordering};
@@ -26,6 +27,8 @@ pub(super) struct Row {
     pub(super) frames: Stealer<FramePtr>,
     /// Guests post no visits.
     pub(super) visits: Option<Stealer<Work>>,
+    /// What this worker alone is to do (`broadcast.rs`).
+    pub(super) notices: Injector<Work>,
     pub(super) tally: Tally,
     /// In what way its thread blocks; the thread's own note.
     rest: AtomicU32,
@@ -37,7 +40,13 @@ const AWAY: u32 = 2;
 
 impl Row {
     pub(super) fn new(frames: Stealer<FramePtr>, visits: Option<Stealer<Work>>) -> Self {
-        Self { frames, visits, tally: Tally::new(), rest: AtomicU32::new(ACTIVE) }
+        Self {
+            frames,
+            visits,
+            notices: Injector::new(),
+            tally: Tally::new(),
+            rest: AtomicU32::new(ACTIVE),
+        }
     }
 
     /// In what way the calling thread, whose row this is, blocks.

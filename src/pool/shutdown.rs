@@ -210,7 +210,10 @@ impl Registry {
     }
 
     fn is_quiet(&self) -> bool {
-        self.sleep.is_quiet(|| self.crew.counts().at_work(), || !self.detached_waits())
+        self.sleep.is_quiet(
+            || self.crew.counts().at_work(),
+            || !self.detached_waits() && !self.notices_wait(),
+        )
     }
 
     fn wait_quiet(&self, timeout: Duration) -> Result<bool, PoolError> {

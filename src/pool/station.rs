@@ -268,9 +268,7 @@ impl Station {
                 left -= 1;
                 // SAFETY: alive, and not shown before.
                 self.frames.push(unsafe { Frame::show(at) });
-                if let Some(row) = self.registry().rows.get(self.row) {
-                    row.tally.promotions.add_one();
-                }
+                self.registry().promoted(self.row);
             }
             (below, at) = (at, link.frame());
         }

@@ -17,6 +17,7 @@ use super::rows::Row;
 use super::seats::Desk;
 use super::sleep::{LastLook, Searching};
 use super::station::Station;
+use super::trace::Event;
 use super::unwind;
 use super::work::Work;
 use crate::sync::{self, Arc, deque};
@@ -25,6 +26,8 @@ use crate::sync::{self, Arc, deque};
 enum Found {
     Visit(Work),
     Frame(FramePtr),
+    /// Notices for this worker alone.
+    Notices,
 }
 
 /// How often a worker looks at the shared queues before its own.
@@ -54,10 +57,15 @@ pub(super) fn run(registry: Arc<Registry>, index: usize, desk: Desk) {
             tick: Cell::new(0),
             seed: Cell::new(index as u32 + 1),
         };
+        registry.call_hook(registry.config.thread_start.as_ref(), index);
         let called = worker.work_until_the_end();
+        if called == Called::Up {
+            registry.leave_roll(index);
+        }
         // Still at its station: what user code does while the last worker clears up, a worker does.
         registry.worker_leaves(called);
     }
+    registry.call_hook(registry.config.thread_exit.as_ref(), index);
     registry.worker_gone(index, station.into_desk());
 }
 
@@ -78,7 +86,7 @@ impl Worker<'_> {
         let mut rounds = 0;
         let mut called = Called::Up;
         while called == Called::Up && !self.registry.phase.is_ending() {
-            if self.registry.crew.counts().has_surplus() {
+            if self.registry.crew.counts().has_surplus() && self.row.notices.is_empty() {
                 self.stop_searching(search.take(), 0);
                 called = self.registry.sit_down(self.station);
                 continue;
@@ -106,6 +114,7 @@ impl Worker<'_> {
 
     fn run(&self, found: Found) {
         self.row.tally.run.add_one();
+        self.registry.trace.note(self.station.row(), Event::RunBegin);
         match found {
             Found::Visit(work) => {
                 if let Err(panic) = unwind::halt(|| work.run()) {
@@ -114,7 +123,15 @@ impl Worker<'_> {
             }
             // SAFETY: stolen from a deque, by `find`.
             Found::Frame(frame) => unsafe { frame.execute(self.station) },
+            Found::Notices => {
+                for notice in self.row.notices.take_all() {
+                    if let Err(panic) = unwind::halt(|| notice.run()) {
+                        self.registry.report_panic(panic);
+                    }
+                }
+            }
         }
+        self.registry.trace.note(self.station.row(), Event::RunEnd);
     }
 
     /// Work was found after `rounds` of searching: the next search may be as patient again.
@@ -131,8 +148,10 @@ impl Worker<'_> {
     fn lie_down(&self, search: Option<Searching>) -> Searching {
         self.rounds_max.set((self.rounds_max.get() / 2).max(ROUNDS_MIN));
         self.row.tally.parks.add_one();
+        self.registry.trace.note(self.station.row(), Event::Park);
         let woken = self.registry.sleep.lie_down(self.station.row(), search, || self.last_look());
         self.row.tally.wakes.add_one();
+        self.registry.trace.note(self.station.row(), Event::Wake);
         woken
     }
 
@@ -141,6 +160,9 @@ impl Worker<'_> {
     fn last_look(&self) -> LastLook {
         if self.registry.phase.is_ending() {
             return LastLook::End;
+        }
+        if !self.row.notices.is_empty() {
+            return LastLook::End; // for this worker alone, and any other may be the newest sleeper
         }
         // A surplus is seen to as if it were work: somebody gets up and sits down on the bench.
         if self.registry.work_waits() || self.registry.crew.counts().has_surplus() {
@@ -151,6 +173,9 @@ impl Worker<'_> {
     }
 
     fn find(&self) -> Option<Found> {
+        if !self.row.notices.is_empty() {
+            return Some(Found::Notices);
+        }
         let tick = self.tick.get().wrapping_add(1);
         self.tick.set(tick);
         if tick.is_multiple_of(FAIR_EVERY) {
@@ -191,6 +216,7 @@ impl Worker<'_> {
             if row.frames.is_empty() { None } else { taken(|| row.frames.steal()) }
         })?;
         self.row.tally.steals.add_one();
+        self.registry.trace.note(self.station.row(), Event::Steal);
         Some(Found::Frame(frame))
     }
 
@@ -203,6 +229,7 @@ impl Worker<'_> {
         })?;
         self.announce_rest();
         self.row.tally.steals.add_one();
+        self.registry.trace.note(self.station.row(), Event::Steal);
         Some(Found::Visit(visit))
     }
 

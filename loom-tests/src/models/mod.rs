@@ -8,6 +8,7 @@ mod injector;
 mod lane;
 mod latch;
 mod promise;
+mod ring;
 mod scope;
 mod sleep;
 mod token;
@@ -62,6 +63,7 @@ models! {
         the_frame_dies_when_its_latch_is_seen_set,
         a_strangers_token_does_not_end_the_wait,
         a_look_that_finds_it_set_sees_the_result;
+    ring: a_reader_sees_a_run_of_the_newest_words;
     scope:
         the_owner_leaves_after_its_closures,
         a_closure_spawns_while_the_owner_parks;

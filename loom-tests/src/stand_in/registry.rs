@@ -1,5 +1,5 @@
-//! What fork-join and lanes need of the registry: who sleeps, a row of counters that count nothing,
-//! and a queue of posted work.
+//! What fork-join and lanes need of the registry: who sleeps, and a queue of posted
+//! work.
 //!
 //! The queue is no stronger than the real ones: what a poster did happens before the run of the work
 //! that it posted, and that is all. The list itself is plain memory which the checker does not see;
@@ -16,7 +16,6 @@ use crate::sync::{self, Arc, AtomicBool, AtomicUsize, Ordering, Parker};
 /// As `pool/registry.rs`.
 pub(crate) struct Registry {
     pub(super) sleep: Sleep,
-    pub(super) rows: [Row; 1],
     /// Never contended: the threads of a model take turns on one thread of the machine.
     posted: std::sync::Mutex<Posted>,
     touched: AtomicUsize,
@@ -33,29 +32,11 @@ struct Posted {
 /// More than are queued at a time in any model.
 const EDGES: usize = 8;
 
-/// As there.
-pub(super) struct Row {
-    pub(super) tally: Tally,
-}
-
-/// As there.
-pub(super) struct Tally {
-    pub(super) promotions: Tick,
-}
-
-/// As there.
-pub(super) struct Tick;
-
-impl Tick {
-    pub(super) fn add_one(&self) {}
-}
-
 impl Registry {
     /// Of a pool with so many workers.
     pub(crate) fn new(workers: usize) -> Self {
         Self {
             sleep: Sleep::new(workers),
-            rows: [Row { tally: Tally { promotions: Tick } }],
             posted: std::sync::Mutex::default(),
             touched: AtomicUsize::new(0),
             edges: std::array::from_fn(|_| AtomicBool::new(false)),
@@ -66,6 +47,9 @@ impl Registry {
     pub(super) fn workers(&self) -> usize {
         1
     }
+
+    /// As there; nothing is counted.
+    pub(super) fn promoted(&self, _: usize) {}
 
     /// Puts work at the back of the queue.
     pub(crate) fn post(&self, work: Work) {
