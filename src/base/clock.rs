@@ -61,6 +61,15 @@ impl Clock {
         }
     }
 
+    /// The time of day in nanoseconds since 1970: for numbers that two openers hardly share.
+    pub(crate) fn unix_ns(&self) -> u64 {
+        match self.0 {
+            Source::System => SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)),
+        }
+    }
+
     /// The moment `delay` from now; a delay that no clock can reach becomes the farthest moment
     /// that is certainly representable (about a century).
     pub(crate) fn after(&self, delay: Duration) -> Instant {

@@ -42,7 +42,8 @@ impl Cluster for Solo {
         View {
             lease: (!self.alive.is_empty()).then(|| now + LEASE),
             alive: self.alive.clone(),
-            horizon: self.last,
+            // Nobody else lives, whatever number it had.
+            horizon: Incarnation(u64::MAX),
             is_master: true,
             look_again: None,
         }
@@ -55,8 +56,8 @@ impl Cluster for Solo {
     fn on_change(&mut self, _wake: Wake) {}
 }
 
-/// Where a cluster that remembers nothing begins to count: above every incarnation that an earlier
-/// process gave, unless it gave a million every second.
+/// Where a cluster that remembers nothing begins to count: above what every earlier one gave, unless
+/// that gave one every nanosecond, or the clock was put back.
 pub(super) fn first_incarnation() -> Incarnation {
-    Incarnation((Clock::system().unix_ms() / 1000) << 20)
+    Incarnation(Clock::system().unix_ns())
 }

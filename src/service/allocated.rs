@@ -17,12 +17,14 @@ use super::Shared;
 use super::error::TaskError;
 use super::executor::{Executor, Progress};
 use super::mailbox::Request;
-use super::pending::Pending;
+use super::pending::{Pending, request};
 use crate::base::promise::Promise;
 use crate::coordinator::Token;
 use crate::pool::unwind;
 use crate::sync::{Arc, AtomicBool, Ordering};
-use crate::task::{AllocationId, Bytes, Command, Failure, Record, Rejection, TaskId, VALUE_MAX};
+use crate::task::{
+    AllocationId, Bytes, Command, Failure, Record, Rejection, StopReason, TaskId, VALUE_MAX,
+};
 
 /// A task that this node runs, as its executor sees it. Clones see the same; holding one keeps
 /// nothing alive.
@@ -35,7 +37,7 @@ struct Core {
     shared: Arc<Shared>,
     record: Arc<Record>,
     /// Fulfilled when the body should stop.
-    cancelled: Promise<()>,
+    cancelled: Promise<StopReason>,
     /// Somebody has begun to run it.
     begun: AtomicBool,
     /// Somebody has reported the end.
@@ -113,6 +115,22 @@ impl TaskContext {
         self.core.cancelled.is_done()
     }
 
+    /// Why the body should stop; `None` while it should not.
+    pub fn stop_reason(&self) -> Option<StopReason> {
+        self.core.cancelled.get().copied()
+    }
+
+    /// Gives the task back from wherever the body is: it waits for a node again, no failure is counted,
+    /// and this body is told to stop ([`StopReason::Aborted`]). What it reports later is refused.
+    ///
+    /// # Errors
+    /// As [`Completion::hand_back`].
+    pub fn abort_locally(&self) -> Pending<()> {
+        let pending = self.report(Stop::HandBack);
+        self.cancel(StopReason::Aborted);
+        pending
+    }
+
     /// Calls `call` when the body should stop, on a worker of the pool; at once if it should
     /// already.
     pub fn on_cancel(&self, call: impl FnOnce() + Send + 'static) {
@@ -123,9 +141,9 @@ impl TaskContext {
 
 impl TaskContext {
     /// Says that the body should stop.
-    pub(super) fn cancel(&self) {
-        // A second cancel says nothing new.
-        let _ = self.core.cancelled.fulfil(());
+    pub(super) fn cancel(&self, reason: StopReason) {
+        // The first reason stands.
+        let _ = self.core.cancelled.fulfil(reason);
     }
 
     /// Sends how this run stopped; refused if it was reported before.
@@ -142,7 +160,7 @@ impl TaskContext {
                 // The rules would refuse it, and nobody could report another end.
                 let failure =
                     Failure::run(format!("a result of {} bytes is too long", result.len()));
-                drop(core.shared.ask(Command::Fail { id, allocation, failure }, |_| ()));
+                drop(self.send_report(Command::Fail { id, allocation, failure }));
                 let rejection = Rejection::BadLength { field: "result", max: VALUE_MAX };
                 return Pending::failed(&core.shared.pool, TaskError::Rejected(rejection));
             }
@@ -150,7 +168,16 @@ impl TaskContext {
             Stop::Fail(failure) => Command::Fail { id, allocation, failure },
             Stop::HandBack => Command::Unassign { id, allocation },
         };
-        core.shared.ask(command, |_| ())
+        self.send_report(command)
+    }
+
+    /// Sends the end of this run; the committer sends it again until it is answered.
+    fn send_report(&self, command: Command) -> Pending<()> {
+        let core = &self.core;
+        let (reply, pending) = request(&core.shared.pool, |_| ());
+        let (id, allocation) = (self.id().clone(), self.allocation());
+        core.shared.mailbox.send(Request::Report { id, allocation, command, reply });
+        pending
     }
 }
 
@@ -245,6 +272,14 @@ impl Body {
         Self { context, turn: None }
     }
 
+    /// Reports that it cannot be run here, before it was begun.
+    pub(super) fn refuse(self, why: &'static str) {
+        let core = &self.context.core;
+        // Relaxed: read in the drop of the last hold, which is this one.
+        core.begun.store(true, Ordering::Relaxed);
+        drop(self.context.report(Stop::Fail(Failure::start(why))));
+    }
+
     /// Runs the executor and reports what it answers. The lane goes on when `turn` is finished,
     /// which the drop of the body does.
     pub(super) fn run(mut self, executor: Arc<dyn Executor>, turn: Token) {
@@ -286,7 +321,8 @@ impl Drop for Body {
         if begun && !core.reported.load(Ordering::Relaxed) {
             drop(self.context.report(Stop::Fail(Failure::run("ended without a report"))));
         }
-        core.shared.mailbox.send(Request::Left { allocation: self.context.allocation(), begun });
+        let (id, allocation) = (self.context.id().clone(), self.context.allocation());
+        core.shared.mailbox.send(Request::Left { id, allocation, begun });
         if let Some(turn) = self.turn.take() {
             turn.succeed();
         }

@@ -1,14 +1,17 @@
-//! The committer: the thread that owns the store and the only one that makes new states.
+//! The committer: the thread that owns the store and drives this node's [`Replica`].
 //!
 //! ```text
-//!   collect ──► fold ──► commit ──► publish ──► stop ──► answer ──► begin ──► collect …
-//!   (bounded)   (pure)     │ conflict: load, fold again
-//!                          └ any other failure: the whole batch fails, and everything after it
+//!   collect ──► attend ──► propose ──► commit ──► publish ──► stop ──► answer ──► begin ──► …
+//!   (bounded)   (lease,    (pure)        │ conflict, or answer lost: follow, fold again
+//!               master,                  │ not reached: callers are told, reports wait
+//!               others)                  └ any other failure: everything fails from now on
 //! ```
 //!
-//! Invariants: an answer of a batch is sent only after the batch's commit and publication, and after
-//! the bodies that it concerns were told to stop; a body is begun only after the commit that assigned
-//! it; the published state is never ahead of the store.
+//! What is decided is decided by the replica, which does no I/O; here are the store, the cluster, the
+//! clock and the bodies. Invariants: an answer of a batch is sent only after the batch's commit and
+//! publication, and after the bodies that it concerns were told to stop; a body is begun only after the
+//! commit that assigned it, and only while the lease is held: it is looked at again after each commit,
+//! which may have taken long; the published state is never ahead of the store.
 //! After a failed commit nothing more is written: what is on the disk is unknown until the store is
 //! opened anew.
 
@@ -22,87 +25,105 @@ use super::error::TaskError;
 use super::mailbox::{Mailbox, Request};
 use super::node::Node;
 use super::pending::{Reply, Sender};
+use super::rule::Guarded;
+use super::waits::Waits;
 use crate::base::clock::Clock;
 use crate::base::epoch_cell::EpochCell;
 use crate::base::promise::Promise;
+use crate::cluster::Cluster;
 use crate::pool::Pool;
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Attempt, Store, StoreError};
 use crate::sync::Arc;
 use crate::task::{
-    self, AllocationId, Answer, Changes, Command, Ended, LeastLoaded, Phase, Rejection, State,
-    TaskId, Timestamp,
+    self, AllocationId, Command, Incarnation, Out, Refused, Replica, State, Ticket, Timestamp, Work,
 };
-
-/// How often a commit that lost against another writer is tried again.
-const CONFLICTS_MAX: usize = 64;
 
 /// No sleep is longer while something is due later: bounds what a jump of the wall clock does.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
+/// How long to wait before a store or a cluster that could not be reached is tried again.
+const RETRY: Duration = Duration::from_millis(50);
+
 pub(super) struct Committer {
     shared: Arc<Shared>,
     store: Box<dyn Store>,
+    cluster: Box<dyn Cluster>,
     config: TaskConfig,
     clock: Clock,
-    /// As committed and published.
-    state: Arc<State>,
+    replica: Replica,
     node: Node,
-    /// Who waits for the end of which task.
-    waiting: HashMap<TaskId, Vec<Sender>>,
+    rule: Guarded,
+    /// This life, while the lease is held.
+    incarnation: Option<Incarnation>,
+    /// Names this opener among the writers of the store.
+    writer: u64,
+    /// Who waits for which answer.
+    tickets: HashMap<Ticket, Sender>,
+    last_ticket: u64,
+    waits: Waits,
+    registered: Vec<Sender>,
+    /// Others may have committed.
+    news: bool,
+    /// Not before this is a commit or a join tried again.
+    retry_at: Option<Instant>,
+    /// Not before this are the commits of others read again.
+    follow_at: Option<Instant>,
+    /// When the cluster is to be asked again.
+    look_again: Option<Instant>,
+    /// When all that waits is to be looked at again.
+    recheck_at: Option<Instant>,
     /// Why nothing is written any more.
     failed: Option<TaskError>,
-    /// More tasks may be assignable than the last batch assigned.
-    replan: bool,
     /// Asked to end.
     ending: Option<(Instant, Sender)>,
 }
 
-/// What is handled together.
-#[derive(Default)]
-struct Batch {
-    commands: Vec<Command>,
-    replies: Vec<Sender>,
-    waits: Vec<(TaskId, Sender)>,
-    registered: Vec<Sender>,
-    bytes: usize,
-}
-
-/// What a batch makes of a state.
-struct Folded {
-    state: State,
-    answers: Vec<Result<Answer, Rejection>>,
-    ended: Vec<Ended>,
-    /// The batch had no room for all assignments.
-    replan: bool,
-}
-
 impl Committer {
-    /// Loads the store, voids what an earlier process held, and starts the thread.
+    /// Loads the store, joins the cluster, voids what nobody holds any more if this is the first
+    /// node, and starts the thread.
     pub(super) fn launch(
         pool: Pool,
         mut store: Box<dyn Store>,
+        mut cluster: Box<dyn Cluster>,
         config: TaskConfig,
     ) -> Result<Arc<Shared>, TaskError> {
         let clock = pool.clock().clone();
-        let state = Arc::new(recover(&mut *store, &config, Timestamp(clock.unix_ms()))?);
+        let incarnation = cluster.join(&config.node, clock.now()).map_err(TaskError::Cluster)?;
+        let now = Timestamp(clock.unix_ms());
+        let view = open(&mut *store, &mut *cluster, &config, &clock, now)?;
         let shared = Arc::new(Shared {
             pool,
             mailbox: Mailbox::new(config.starts_waiting_max),
-            snapshot: EpochCell::new(state.clone()),
+            snapshot: EpochCell::new(Arc::new(view.clone())),
             executors: EpochCell::new(Arc::default()),
         });
-        let committer = Self {
+        let wake = Shared::wake(&shared);
+        store.on_change(wake.clone());
+        cluster.on_change(wake);
+        let mut committer = Self {
             shared: shared.clone(),
             store,
+            cluster,
             clock,
-            state,
-            node: Node::new(config.node.clone(), &shared.pool),
-            waiting: HashMap::new(),
+            replica: Replica::new(config.node.clone(), view, config.batch_max),
+            node: Node::new(config.node.clone(), config.labels.clone(), &shared.pool),
+            rule: Guarded::new(config.rule.clone(), incarnation.0),
+            incarnation: Some(incarnation),
+            writer: incarnation.0,
+            tickets: HashMap::new(),
+            last_ticket: 0,
+            waits: Waits::default(),
+            registered: Vec::new(),
+            news: true,
+            retry_at: None,
+            follow_at: None,
+            look_again: None,
+            recheck_at: None,
             failed: None,
-            replan: false,
             ending: None,
             config,
         };
+        committer.replica.assigning(committer.config.assignment == Assignment::All);
         let adopted = Arc::new(Promise::new());
         let tell = adopted.clone();
         std::thread::Builder::new()
@@ -122,234 +143,323 @@ impl Committer {
     fn run(mut self) {
         loop {
             let closed = self.shared.mailbox.is_closed();
-            let batch = self.collect();
-            let idle = batch.is_empty() && !self.replan && !self.is_due();
-            if !idle {
-                self.process(batch);
-            } else if self.is_over(closed) {
-                break;
-            } else {
-                self.shared.mailbox.sleep(self.wake_at());
+            let collected = self.collect();
+            self.attend();
+            let committed = self.commit();
+            if collected || committed {
+                continue;
             }
+            if self.is_over(closed) {
+                break;
+            }
+            self.shared.mailbox.sleep(self.wake_at());
         }
         self.end();
     }
 
-    /// Takes what waits, up to one batch. Requests that change no state are handled on the way.
-    fn collect(&mut self) -> Batch {
-        let mut batch = Batch::default();
-        while batch.commands.len() < self.config.batch_max
-            && batch.bytes < self.config.batch_bytes_max
-        {
+    /// Takes what waits, up to one batch. True if there was anything.
+    fn collect(&mut self) -> bool {
+        let (mut any, mut commands, mut bytes) = (false, 0, 0);
+        while commands < self.config.batch_max && bytes < self.config.batch_bytes_max {
             let Some(request) = self.shared.mailbox.take() else { break };
+            any = true;
             match request {
                 Request::Apply { command, reply } => {
                     if matches!(command, Command::Start(_)) {
                         self.shared.mailbox.started();
                     }
-                    batch.add(command, reply);
+                    (commands, bytes) = (commands + 1, bytes + weight(&command));
+                    let ticket = self.ticket(reply);
+                    self.replica.submit(ticket, command);
                 }
-                Request::EndOf { id, reply } => batch.waits.push((id, reply)),
+                Request::Report { id, allocation, command, reply } => {
+                    (commands, bytes) = (commands + 1, bytes + weight(&command));
+                    let ticket = self.ticket(reply);
+                    self.replica.reported(ticket, &id, allocation, command);
+                }
+                Request::Wait { id, until, reply } => self.waits.ask(id, until, reply),
                 Request::Register { registration, reply } => {
                     let name = registration.name.clone();
                     if self.node.register(registration, &self.shared) {
-                        batch.registered.push(reply);
+                        self.registered.push(reply);
+                        self.present();
                     } else {
                         reply.answer(Err(TaskError::AlreadyRegistered { name }));
                     }
                 }
                 Request::Assignment(assignment) => {
                     self.config.assignment = assignment;
-                    self.replan = true;
+                    self.replica.assigning(assignment == Assignment::All);
                 }
-                Request::Left { allocation, begun } => {
-                    self.node.left(allocation, &self.shared);
+                Request::Recheck => self.replica.recheck(),
+                Request::News => self.news = true,
+                Request::Left { id, allocation, begun } => {
+                    self.node.left(allocation);
+                    let outs = self.replica.gone(&id, allocation);
+                    self.perform(outs);
                     if !begun {
                         // The pool runs nothing any more: assigning again would lead here again.
-                        self.config.assignment = Assignment::None;
+                        self.replica.assigning(false);
                     }
                 }
                 Request::Shutdown { deadline, reply } => {
-                    self.config.assignment = Assignment::None;
-                    self.node.stop_all();
+                    self.replica.assigning(false);
+                    let outs = self.replica.close();
+                    self.perform(outs);
                     self.ending = Some((deadline, reply));
                 }
             }
         }
-        batch
+        any
     }
 
-    fn process(&mut self, mut batch: Batch) {
-        let before = self.state.clone();
-        let commands = mem::take(&mut batch.commands);
-        let (changes, folded) = match self.commit(&commands) {
-            Ok(done) => done,
-            Err(error) => return self.fail(batch, error),
+    fn ticket(&mut self, reply: Sender) -> Ticket {
+        self.last_ticket += 1;
+        let ticket = Ticket(self.last_ticket);
+        self.tickets.insert(ticket, reply);
+        ticket
+    }
+
+    /// Tells the replica how this node is to be known.
+    fn present(&mut self) {
+        if let Some(incarnation) = self.incarnation {
+            self.replica.present(self.node.member(incarnation));
+        }
+    }
+
+    /// Looks at the lease, at who leads, and at what others have committed.
+    fn attend(&mut self) {
+        if self.failed.is_some() {
+            return;
+        }
+        self.attend_lease();
+        let now = self.clock.now();
+        if self.recheck_at.is_none_or(|at| at <= now) {
+            self.recheck_at = Some(self.clock.after(self.config.recheck));
+            self.replica.recheck();
+        }
+        self.follow_at.take_if(|at| *at <= now);
+        if self.news && self.follow_at.is_none() {
+            self.news = false;
+            self.follow();
+        }
+    }
+
+    /// Whether this node still lives is asked first, before anything is begun.
+    fn attend_lease(&mut self) {
+        let now = self.clock.now();
+        let view = self.cluster.view(now);
+        self.look_again = view.look_again;
+        match (view.lease, self.incarnation) {
+            (Some(until), Some(_)) => {
+                if self.replica.ledger().guards() {
+                    let left = until.saturating_duration_since(now);
+                    let outs = self.replica.lease(Some(left), self.config.overlap_margin);
+                    self.look_again = Some(until - self.config.overlap_margin.min(left))
+                        .into_iter()
+                        .filter(|at| *at > now)
+                        .chain(view.look_again)
+                        .min();
+                    self.perform(outs);
+                }
+            }
+            (None, Some(_)) => {
+                self.incarnation = None;
+                let outs = self.replica.lease(None, Duration::ZERO);
+                self.perform(outs);
+            }
+            (_, None) => {}
+        }
+        if self.incarnation.is_none() && self.ending.is_none() && self.may_retry(now) {
+            match self.cluster.join(&self.config.node, now) {
+                Ok(incarnation) => {
+                    self.incarnation = Some(incarnation);
+                    self.present();
+                    self.news = true;
+                    self.look_again = Some(now);
+                }
+                Err(_) => self.retry_at = Some(now + RETRY),
+            }
+            return;
+        }
+        let gone = |member: &Arc<task::Member>| {
+            let (node, incarnation) = (&member.id, member.incarnation);
+            view.is_gone(node, incarnation).then(|| (node.clone(), incarnation))
         };
-        if !changes.is_empty() {
-            self.state = Arc::new(folded.state);
-            self.shared.snapshot.publish(self.state.clone());
+        let gone = self.replica.view().members().filter_map(gone).collect();
+        self.replica.lead(view.is_master && self.incarnation.is_some(), gone);
+    }
+
+    fn may_retry(&mut self, now: Instant) -> bool {
+        self.retry_at.take_if(|at| *at <= now);
+        self.retry_at.is_none()
+    }
+
+    /// Reads what was committed since this node's view, by others or by itself.
+    fn follow(&mut self) {
+        let (mut outs, mut mine) = (Vec::new(), Vec::new());
+        let view = match self.store.changes(self.replica.revision()) {
+            Ok(commits) if commits.is_empty() && !self.replica.is_waiting() => return,
+            Ok(commits) => {
+                let own = commits.iter().map(|commit| commit.batch.attempt);
+                mine.extend(own.filter(|it| it.writer == self.writer).map(|it| it.number));
+                let base = State::clone(self.replica.view());
+                commits.iter().try_fold(base, store::patched)
+            }
+            Err(StoreError::Compacted { .. }) => load(&mut *self.store, &self.config),
+            Err(error) => Err(error),
+        };
+        match view {
+            Ok(view) => {
+                self.replica.followed(view, &mine, &mut outs);
+                self.publish();
+                self.perform(outs);
+            }
+            Err(StoreError::Unavailable { .. }) => {
+                self.news = true;
+                self.follow_at = Some(self.clock.now() + RETRY);
+            }
+            Err(error) => self.fail(error.into()),
         }
-        // Against what this node saw last, which after a conflict is older than what was folded on.
-        let seen = task::diff(&before, &self.state);
-        let begins = self.node.stop_changed(seen.records);
-        self.replan = folded.replan;
-        for (reply, result) in batch.replies.into_iter().zip(folded.answers) {
-            reply.answer(result.map(Reply::Answer).map_err(TaskError::Rejected));
+    }
+
+    /// Commits what there is to commit, once. True if there was anything.
+    fn commit(&mut self) -> bool {
+        let now = self.clock.now();
+        if self.failed.is_some() || !self.may_retry(now) {
+            return self.refuse();
         }
-        for reply in batch.registered {
+        if self.replica.is_waiting() {
+            // The answer was lost, and what became of it could not be read yet.
+            if self.follow_at.is_none() {
+                self.follow();
+            }
+            return !self.replica.is_waiting();
+        }
+        let time = Timestamp(self.clock.unix_ms());
+        let mut outs = Vec::new();
+        let proposal = self.replica.propose(time, &mut self.rule, &mut outs);
+        let mut any = !outs.is_empty();
+        self.perform(outs);
+        if let Some(proposal) = proposal {
+            any = true;
+            let mut batch = store::encode(&proposal.changes, &proposal.next);
+            batch.attempt = Attempt { writer: self.writer, number: proposal.number };
+            let answer = self.store.commit(&batch, proposal.base.revision());
+            self.settle(proposal.number, answer.map(drop));
+        }
+        if !self.replica.is_waiting() {
+            self.tell_those_who_asked();
+        }
+        any
+    }
+
+    /// What came of a commit.
+    fn settle(&mut self, number: u64, answer: Result<(), StoreError>) {
+        // The commit may have taken long.
+        self.attend_lease();
+        let mut outs = Vec::new();
+        match answer {
+            Ok(()) => {
+                self.replica.committed(number, &mut outs);
+                self.publish();
+            }
+            Err(StoreError::Conflict { .. }) => {
+                self.replica.refused(number, Refused::Conflict, &mut outs);
+                self.follow();
+            }
+            Err(StoreError::Unknown { .. }) => {
+                self.replica.refused(number, Refused::Unknown, &mut outs);
+                self.follow();
+            }
+            Err(StoreError::Unavailable { .. }) => {
+                self.retry_at = Some(self.clock.now() + RETRY);
+                self.replica.refused(number, Refused::Unavailable, &mut outs);
+            }
+            Err(error) => return self.fail(error.into()),
+        }
+        self.perform(outs);
+    }
+
+    fn publish(&self) {
+        self.shared.snapshot.publish(self.replica.view().clone());
+    }
+
+    fn perform(&mut self, outs: Vec<Out>) {
+        for out in outs {
+            match out {
+                Out::Work(Work::Begin(record)) => {
+                    let closing = self.ending.is_some();
+                    self.node.begin(&record, &self.shared, closing);
+                }
+                Out::Work(Work::Stop(allocation, reason)) => self.node.stop(allocation, reason),
+                Out::Work(Work::Overrun(_, id)) => (self.config.on_overrun)(&id),
+                Out::Answer(ticket, answer) => {
+                    let Some(reply) = self.tickets.remove(&ticket) else { continue };
+                    reply.answer(match answer {
+                        Some(answer) => answer.map(Reply::Answer).map_err(TaskError::Rejected),
+                        None => Err(unavailable()),
+                    });
+                }
+                Out::Ended(ended) => self.waits.ended(&ended),
+            }
+        }
+    }
+
+    /// Answers what can be answered once a batch is settled.
+    fn tell_those_who_asked(&mut self) {
+        for reply in mem::take(&mut self.registered) {
             reply.answer(Ok(Reply::Registered));
         }
-        self.tell_waiters(batch.waits, folded.ended);
-        self.node.begin_all(begins, &self.shared);
+        self.waits.look(self.replica.view());
     }
 
-    /// Folds `commands` and makes the result durable; nothing is visible yet.
-    fn commit(&mut self, commands: &[Command]) -> Result<(Changes, Folded), TaskError> {
-        if let Some(failed) = &self.failed {
-            return Err(failed.clone());
-        }
-        let now = Timestamp(self.clock.unix_ms());
-        let mut base = self.state.clone();
-        for _ in 0..CONFLICTS_MAX {
-            let mut folded = self.fold(&base, commands, now);
-            let changes = task::diff(&base, &folded.state);
-            if changes.is_empty() {
-                return Ok((changes, folded));
-            }
-            let batch = store::encode(&changes, &folded.state);
-            match self.store.commit(&batch, base.revision()) {
-                Ok(revision) => {
-                    folded.state = folded.state.committed(revision);
-                    return Ok((changes, folded));
-                }
-                Err(StoreError::Conflict { .. }) => {
-                    base = self.catch_up(base)?;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let found = base.revision();
-        Err(StoreError::Conflict { expected: self.state.revision(), found }.into())
+    /// Fails everything, now and from now on.
+    fn fail(&mut self, error: TaskError) {
+        self.failed = Some(error);
+        self.refuse();
     }
 
-    /// `base` with what others have committed since.
-    fn catch_up(&mut self, base: Arc<State>) -> Result<Arc<State>, StoreError> {
-        match self.store.changes(base.revision()) {
-            Ok(commits) => {
-                let mut state = State::clone(&base);
-                for commit in &commits {
-                    state = store::patched(state, commit)?;
-                }
-                Ok(Arc::new(state))
-            }
-            Err(StoreError::Compacted { .. }) => {
-                Ok(Arc::new(load(&mut *self.store, &self.config)?))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// What the batch makes of `base`: the commands in order, what is due, then assignments.
-    fn fold(&self, base: &State, commands: &[Command], now: Timestamp) -> Folded {
-        let mut state = base.clone();
-        let mut ended = Vec::new();
-        let mut apply = |state: &mut State, command| {
-            let effects = task::apply_to(state, command, now)?;
-            ended.extend(effects.ended);
-            Ok(effects.answer)
-        };
-        let answers = commands.iter().map(|command| apply(&mut state, command.clone())).collect();
-        if state.next_due().is_some_and(|due| due <= now) {
-            let ticked = apply(&mut state, Command::Tick);
-            debug_assert!(ticked.is_ok(), "a tick is never refused");
-        }
-        let mut replan = false;
-        let member = self.node.member();
-        let known = state.member(member.id.as_str());
-        if !known.is_some_and(|known| known.executors == member.executors) {
-            let joined = apply(&mut state, Command::NodeJoined { member: Arc::new(member) });
-            debug_assert!(joined.is_ok(), "a node offers what it can");
-        }
-        if self.config.assignment == Assignment::All {
-            let planned = task::plan(&state, self.config.batch_max, &mut LeastLoaded::default());
-            replan = planned.len() == self.config.batch_max;
-            for command in planned {
-                let assigned = apply(&mut state, command);
-                debug_assert!(assigned.is_ok(), "what is planned can be assigned");
-            }
-        }
-        Folded { state, answers, ended, replan }
-    }
-
-    /// Fails a batch, and everything after it.
-    fn fail(&mut self, batch: Batch, error: TaskError) {
-        self.failed = Some(error.clone());
-        self.replan = false;
-        let waits = batch.waits.into_iter().map(|(_, reply)| reply);
-        let earlier = mem::take(&mut self.waiting).into_values().flatten();
-        for reply in batch.replies.into_iter().chain(batch.registered).chain(waits).chain(earlier) {
-            reply.answer(Err(error.clone()));
-        }
-    }
-
-    /// Answers who waits for an end: those that came in this batch, and those from before.
-    fn tell_waiters(&mut self, waits: Vec<(TaskId, Sender)>, ended: Vec<Ended>) {
-        let new: Vec<TaskId> = waits.iter().map(|(id, _)| id.clone()).collect();
-        for (id, reply) in waits {
-            let others = self.waiting.entry(id).or_default();
-            // Who dropped the pending answer waits no more.
-            others.retain(Sender::is_wanted);
-            others.push(reply);
-        }
-        for ended in ended {
-            self.tell(&ended.id.clone(), &Ok(ended));
-        }
-        for id in new {
-            if let Some(known) = known_end(&self.state, &id) {
-                self.tell(&id, &known);
-            }
-        }
-    }
-
-    fn tell(&mut self, id: &TaskId, end: &Result<Ended, Rejection>) {
-        for reply in self.waiting.remove(id).into_iter().flatten() {
-            reply.answer(end.clone().map(Reply::Ended).map_err(TaskError::Rejected));
-        }
-    }
-
-    fn is_due(&self) -> bool {
-        let now = Timestamp(self.clock.unix_ms());
-        self.failed.is_none() && self.state.next_due().is_some_and(|due| due <= now)
+    /// After a failure: whoever waits is told. True if somebody did.
+    fn refuse(&mut self) -> bool {
+        let Some(error) = &self.failed else { return false };
+        let tickets = mem::take(&mut self.tickets).into_values();
+        let registered = mem::take(&mut self.registered);
+        let all: Vec<Sender> = tickets.chain(registered).chain(self.waits.take_all()).collect();
+        let any = !all.is_empty();
+        all.into_iter().for_each(|reply| reply.answer(Err(error.clone())));
+        any
     }
 
     /// When to look again without being asked.
     fn wake_at(&self) -> Option<Instant> {
-        let due = self.state.next_due().filter(|_| self.failed.is_none()).map(|due| {
-            let left = due.since(Timestamp(self.clock.unix_ms()));
-            self.clock.after(left.min(SLEEP_MAX))
-        });
+        let now = Timestamp(self.clock.unix_ms());
+        let due = self.replica.next_due().filter(|_| self.failed.is_none());
+        let due = due.map(|due| self.clock.after(due.since(now).min(SLEEP_MAX)));
         let deadline = self.ending.as_ref().map(|(deadline, _)| *deadline);
-        due.into_iter().chain(deadline).min()
+        let recheck = self.recheck_at.filter(|_| self.replica.wants_recheck());
+        let again = self.look_again.filter(|_| self.failed.is_none());
+        [due, deadline, recheck, again, self.retry_at, self.follow_at].into_iter().flatten().min()
     }
 
     /// Whether to end, given that the mailbox is empty and was `closed` before it was looked at.
     fn is_over(&self, closed: bool) -> bool {
-        match &self.ending {
-            Some((deadline, _)) => self.node.running() == 0 || self.clock.now() >= *deadline,
-            None => closed,
-        }
+        let Some((deadline, _)) = &self.ending else { return closed };
+        let ledger = self.replica.ledger();
+        let delivered = ledger.outbox().next().is_none() || self.failed.is_some();
+        ledger.bodies() == 0 && delivered || self.clock.now() >= *deadline
     }
 
     fn end(self) {
-        let Self { shared, store, mut node, waiting, ending, .. } = self;
+        let Self { shared, store, mut cluster, mut node, waits, tickets, ending, .. } = self;
         node.stop_all();
         let left = node.running();
+        cluster.leave();
         // The executors go first: whoever waits for the end may free what they use.
-        drop((node, store));
+        drop((node, store, cluster));
         // What came too late is refused before the shutdown is answered.
         shared.mailbox.end();
-        drop(waiting);
+        drop((waits, tickets));
         if let Some((_, reply)) = ending {
             reply.answer(Ok(Reply::Left(left)));
         }
@@ -365,16 +475,8 @@ impl Drop for Last {
     }
 }
 
-impl Batch {
-    fn add(&mut self, command: Command, reply: Sender) {
-        self.bytes += weight(&command);
-        self.commands.push(command);
-        self.replies.push(reply);
-    }
-
-    fn is_empty(&self) -> bool {
-        self.commands.is_empty() && self.waits.is_empty() && self.registered.is_empty()
-    }
+fn unavailable() -> TaskError {
+    StoreError::Unavailable { reason: "it was not reached; nothing happened".into() }.into()
 }
 
 /// About how many bytes a command adds to a commit.
@@ -386,41 +488,42 @@ fn weight(command: &Command) -> usize {
                 task.params.len() + task.lane.as_ref().map_or(0, |lane| lane.len())
             }
             Command::UpdateState { value, .. } => value.len(),
+            Command::UpdateParams { params, .. } => params.len(),
             Command::Complete { result, .. } => result.len(),
             _ => 0,
         }
-}
-
-/// The end of `id` as `state` knows it; `None` while it is still to come.
-fn known_end(state: &State, id: &TaskId) -> Option<Result<Ended, Rejection>> {
-    if let Some(record) = state.get(id.as_str()) {
-        let Phase::Ended(ending) = &record.phase else { return None };
-        return Some(Ok(Ended::of(record, ending.outcome)));
-    }
-    Some(match state.tombstone(id.as_str()) {
-        Some(tombstone) => Ok(Ended {
-            id: id.clone(),
-            outcome: tombstone.outcome,
-            record: None,
-            result: [].into(),
-        }),
-        None => Err(Rejection::NotFound { id: id.clone() }),
-    })
 }
 
 fn load(store: &mut dyn Store, config: &TaskConfig) -> Result<State, StoreError> {
     Ok(State::restore(store::decode(store.load()?)?, config.limits))
 }
 
-/// The state to begin with: what is stored, with every allocation void.
-fn recover(store: &mut dyn Store, config: &TaskConfig, now: Timestamp) -> Result<State, TaskError> {
-    let stored = load(store, config)?;
-    let command = Command::Recover { floor: AllocationId::floor(now) };
-    let (state, _) = task::apply(&stored, command, now)?;
-    let changes = task::diff(&stored, &state);
-    if changes.is_empty() {
-        return Ok(state);
+/// The state to begin with. If this node leads and no node that the state knows is alive, every
+/// allocation is void: nobody holds it.
+fn open(
+    store: &mut dyn Store,
+    cluster: &mut dyn Cluster,
+    config: &TaskConfig,
+    clock: &Clock,
+    now: Timestamp,
+) -> Result<State, TaskError> {
+    loop {
+        let stored = load(store, config)?;
+        let view = cluster.view(clock.now());
+        let lives = |member: &Arc<task::Member>| !view.is_gone(&member.id, member.incarnation);
+        if !view.is_master || stored.members().any(lives) {
+            return Ok(stored);
+        }
+        let command = Command::Recover { floor: AllocationId::floor(now) };
+        let (state, _) = task::apply(&stored, command, now)?;
+        let changes = task::diff(&stored, &state);
+        if changes.is_empty() {
+            return Ok(state);
+        }
+        match store.commit(&store::encode(&changes, &state), stored.revision()) {
+            Ok(revision) => return Ok(state.committed(revision)),
+            Err(StoreError::Conflict { .. } | StoreError::Unknown { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
-    let revision = store.commit(&store::encode(&changes, &state), stored.revision())?;
-    Ok(state.committed(revision))
 }

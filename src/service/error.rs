@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use crate::cluster::ClusterError;
 use crate::store::StoreError;
 use crate::sync::Arc;
 use crate::task::Rejection;
@@ -33,9 +34,12 @@ pub enum TaskError {
     Full,
     /// The command belongs to the service itself.
     NotYours,
-    /// The store failed; whether the change is durable is unknown until it is opened again. Every
-    /// later request fails too.
+    /// The store failed. [`StoreError::Unavailable`]: it could not be reached and nothing happened; the
+    /// service goes on, try again. Otherwise whether the change is durable is unknown until the store
+    /// is opened again, and every later request fails too.
     Store(Arc<StoreError>),
+    /// The cluster could not be joined: try again.
+    Cluster(ClusterError),
     /// The service has ended, or ended before the answer was there.
     Closed,
     /// The wait could only end by work of the pool whose last free worker would wait.
@@ -66,6 +70,7 @@ impl fmt::Display for TaskError {
             Self::Full => f.write_str("too many starts wait for their commit"),
             Self::NotYours => f.write_str("a command of the service itself"),
             Self::Store(error) => write!(f, "the store failed: {error}"),
+            Self::Cluster(error) => error.fmt(f),
             Self::Closed => f.write_str("the task service has ended"),
             Self::WouldDeadlock => f.write_str("the wait could never end"),
             Self::Thread(error) => write!(f, "no thread for the store: {error}"),
@@ -78,6 +83,7 @@ impl Error for TaskError {
         match self {
             Self::Rejected(rejection) => Some(rejection),
             Self::Store(error) => Some(&**error),
+            Self::Cluster(error) => Some(error),
             Self::Thread(error) => Some(&**error),
             _ => None,
         }

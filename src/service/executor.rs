@@ -37,6 +37,12 @@ pub trait Executor: Send + Sync + 'static {
     fn room(&self) -> usize {
         64 * 1024
     }
+
+    /// This node's share of its tasks beside other nodes. Asked once, when it is registered; 1 unless
+    /// said otherwise.
+    fn weight(&self) -> u32 {
+        1
+    }
 }
 
 impl<F> Executor for F
@@ -72,10 +78,12 @@ pub(super) struct Registration {
     pub(super) name: Arc<str>,
     pub(super) executor: Arc<dyn Executor>,
     pub(super) room: usize,
+    pub(super) weight: u32,
 }
 
 impl Registration {
     pub(super) fn new(name: &str, executor: impl Executor) -> Self {
-        Self { name: name.into(), room: executor.room(), executor: Arc::new(executor) }
+        let (room, weight) = (executor.room(), executor.weight());
+        Self { name: name.into(), room, weight, executor: Arc::new(executor) }
     }
 }

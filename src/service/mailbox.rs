@@ -16,6 +16,7 @@ use super::config::Assignment;
 use super::error::TaskError;
 use super::executor::Registration;
 use super::pending::Sender;
+use super::waits::Until;
 use crate::sync::deque::{Injector, Steal};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, Parker, fence};
 use crate::task::{AllocationId, Command, TaskId};
@@ -24,14 +25,20 @@ use crate::task::{AllocationId, Command, TaskId};
 pub(super) enum Request {
     /// A command for the state.
     Apply { command: Command, reply: Sender },
-    /// Wait for an end.
-    EndOf { id: TaskId, reply: Sender },
+    /// The end of a run, to be sent until it is answered.
+    Report { id: TaskId, allocation: AllocationId, command: Command, reply: Sender },
+    /// Wait for a task.
+    Wait { id: TaskId, until: Until, reply: Sender },
     /// One more executor.
     Register { registration: Registration, reply: Sender },
     /// Assignment on or off.
     Assignment(Assignment),
+    /// Look again at what waits for a node.
+    Recheck,
+    /// The store or the cluster may have something new.
+    News,
     /// The last hold on a body is gone.
-    Left { allocation: AllocationId, begun: bool },
+    Left { id: TaskId, allocation: AllocationId, begun: bool },
     /// End in order.
     Shutdown { deadline: Instant, reply: Sender },
 }

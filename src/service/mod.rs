@@ -37,18 +37,23 @@ mod executor;
 mod mailbox;
 mod node;
 mod pending;
+mod rule;
+mod waits;
 
 pub use allocated::{Completion, TaskContext};
 pub use config::{Assignment, TaskConfig};
 pub use error::TaskError;
 pub use executor::{Executor, Progress};
 pub use pending::Pending;
+pub use rule::Rule;
+pub use waits::Until;
 
 use std::time::Duration;
 
 use crate::base::epoch_cell::EpochCell;
+use crate::cluster::{Cluster, Solo};
 use crate::pool::Pool;
-use crate::store::Store;
+use crate::store::{Store, Wake};
 use crate::sync::Arc;
 #[cfg(doc)]
 use crate::task::Rejection;
@@ -130,7 +135,45 @@ impl TaskService {
     /// [`TaskError::Store`] if the store cannot be read or written, [`TaskError::Thread`] if the
     /// committer's thread cannot be started. Nothing is left behind.
     pub fn open(pool: &Pool, store: impl Store, config: TaskConfig) -> Result<Self, TaskError> {
-        let shared = Committer::launch(pool.clone(), Box::new(store), config)?;
+        Self::join(pool, store, Solo::new(), config)
+    }
+
+    /// Joins `cluster` as one node of it, with `store` as its way to the store that all of its nodes
+    /// share. As [`open`](Self::open) otherwise; allocations of nodes that live stay in force.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`TaskError::Cluster`] if the cluster cannot be reached.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use laneway::cluster::LocalCluster;
+    /// use laneway::pool::Pool;
+    /// use laneway::service::{Progress, TaskConfig, TaskContext, TaskService};
+    /// use laneway::store::MemoryStore;
+    /// use laneway::task::{NewTask, NodeId, Outcome};
+    ///
+    /// let pool = Pool::new()?;
+    /// let cluster = LocalCluster::new(MemoryStore::new(), Duration::from_secs(10));
+    /// let join = |name: &str| {
+    ///     let (store, member) = cluster.attach();
+    ///     let config = TaskConfig { node: NodeId::from(name), ..TaskConfig::default() };
+    ///     TaskService::join(&pool, store, member, config)
+    /// };
+    /// let (a, b) = (join("a")?, join("b")?);
+    /// // Only b can run it; a is told of its end all the same.
+    /// b.register("work", |_: &TaskContext| Ok(Progress::Done([].into())))?;
+    /// b.start(NewTask::new("t", "work")).wait()?;
+    /// assert_eq!(a.end_of("t").wait()?.outcome, Outcome::Completed);
+    /// # for node in [a, b] { node.shutdown(Duration::from_secs(10)); }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn join(
+        pool: &Pool,
+        store: impl Store,
+        cluster: impl Cluster,
+        config: TaskConfig,
+    ) -> Result<Self, TaskError> {
+        let shared = Committer::launch(pool.clone(), Box::new(store), Box::new(cluster), config)?;
         Ok(Self { handle: Arc::new(Handle { shared }) })
     }
 
@@ -179,12 +222,35 @@ impl TaskService {
     /// id; [`TaskError::Closed`] if the service ends first; [`TaskError::WouldDeadlock`] from
     /// `wait` on the only free worker of the pool.
     pub fn end_of(&self, id: impl Into<TaskId>) -> Pending<Ended> {
-        let (reply, pending) = request(&self.shared().pool, |reply| match reply {
+        self.wait_for(id.into(), Until::Ended, |reply| match reply {
             Reply::Ended(ended) => ended.clone(),
             other => unreachable!("an end is answered by Ended, not {other:?}"),
-        });
-        self.shared().mailbox.send(Request::EndOf { id: id.into(), reply });
+        })
+    }
+
+    /// Waits until something is so of a task, or it has ended: answers its record then, the last one
+    /// if it is gone, and `None` if nothing but a tombstone was left when this was asked for.
+    ///
+    /// # Errors
+    /// As [`end_of`](Self::end_of).
+    pub fn wait_until(&self, id: impl Into<TaskId>, until: Until) -> Pending<Option<Arc<Record>>> {
+        self.wait_for(id.into(), until, |reply| match reply {
+            Reply::Ended(ended) => ended.record.clone(),
+            Reply::Seen(record) => Some(record.clone()),
+            other => unreachable!("a wait is not answered by {other:?}"),
+        })
+    }
+
+    fn wait_for<T>(&self, id: TaskId, until: Until, read: fn(&Reply) -> T) -> Pending<T> {
+        let (reply, pending) = request(&self.shared().pool, read);
+        self.shared().mailbox.send(Request::Wait { id, until, reply });
         pending.by_pool()
+    }
+
+    /// Looks again at the tasks that no node could be given, without waiting for the next time: for
+    /// a [`Rule`] that depends on something outside.
+    pub fn recheck(&self) {
+        self.shared().mailbox.send(Request::Recheck);
     }
 
     /// Removes a task's record, in whatever phase it is. If it runs, its executor is told to stop;
@@ -222,10 +288,17 @@ impl TaskService {
     ///
     /// # Errors
     /// Through the [`Pending`]: [`TaskError::Rejected`], [`TaskError::Store`],
-    /// [`TaskError::Closed`]. [`Command::Recover`] and [`Command::Assign`] belong to the service
-    /// and are refused as [`TaskError::NotYours`].
+    /// [`TaskError::Closed`]. [`Command::Recover`], [`Command::Assign`] and those by which
+    /// nodes come and go belong to the service and are refused as [`TaskError::NotYours`].
     pub fn command(&self, command: Command) -> Pending<Answer> {
-        if matches!(command, Command::Recover { .. } | Command::Assign { .. }) {
+        let owned = matches!(
+            command,
+            Command::Recover { .. }
+                | Command::Assign { .. }
+                | Command::NodeJoined { .. }
+                | Command::NodeLeft { .. }
+        );
+        if owned {
             return Pending::failed(&self.shared().pool, TaskError::NotYours);
         }
         if let Command::Start(task) = &command
@@ -301,6 +374,12 @@ impl TaskService {
 }
 
 impl Shared {
+    /// What a store or a cluster calls when it has something new.
+    fn wake(shared: &Arc<Self>) -> Wake {
+        let shared = shared.clone();
+        Arc::new(move || shared.mailbox.send(Request::News))
+    }
+
     /// Sends `command` to the committer.
     fn ask<T>(&self, command: Command, read: fn(&Reply) -> T) -> Pending<T> {
         let (reply, pending) = request(&self.pool, read);

@@ -10,15 +10,17 @@ use super::error::TaskError;
 use crate::base::promise::{Promise, Registration};
 use crate::pool::Pool;
 use crate::sync::Arc;
-use crate::task::{Answer, Ended};
+use crate::task::{Answer, Ended, Record};
 
 /// What the committer says, before it is read as what was asked for.
 #[derive(Debug)]
 pub(super) enum Reply {
     /// To a command.
     Answer(Answer),
-    /// To a wait for an end.
+    /// To a wait that was over by the task's end.
     Ended(Ended),
+    /// To a wait for something before the end.
+    Seen(Arc<Record>),
     /// To a shutdown: how many bodies were left.
     Left(usize),
     /// To a registration.

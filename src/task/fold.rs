@@ -23,6 +23,8 @@ pub struct Duties {
     pub is_master: bool,
     /// Lives of nodes that are over. For the master.
     pub gone: Vec<(NodeId, Incarnation)>,
+    /// Whether it leaves assigning alone for now.
+    pub paused: bool,
     /// The most assignments of one pass, those of a lost node's tasks apart.
     pub assign_max: usize,
 }
@@ -101,8 +103,8 @@ pub fn fold(
             let ticked = send(&mut state, Command::Tick);
             debug_assert!(ticked.is_ok(), "a tick is never refused");
         }
-        let planned = plan(&state, assign_max, placing);
-        more = planned.len() == assign_max;
+        let planned = if duties.paused { Vec::new() } else { plan(&state, assign_max, placing) };
+        more = !duties.paused && planned.len() == assign_max;
         for command in planned {
             let assigned = send(&mut state, command);
             debug_assert!(assigned.is_ok(), "what is planned fits");

@@ -139,6 +139,22 @@ impl Replica {
         self.duties.gone = gone;
     }
 
+    /// Whether this node assigns, if it is the master; the state's own settings hold in any case.
+    pub fn assigning(&mut self, assigning: bool) {
+        self.dirty |= assigning;
+        self.duties.paused = !assigning;
+    }
+
+    /// When this node, as the master, has something to do by itself.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.view.next_due().filter(|_| self.duties.is_master)
+    }
+
+    /// Whether tasks wait that a later pass may assign.
+    pub fn wants_recheck(&self) -> bool {
+        self.duties.is_master && !self.duties.paused && self.view.wants_plan()
+    }
+
     /// The next pass looks at everything again.
     pub fn recheck(&mut self) {
         self.dirty = true;
@@ -231,7 +247,7 @@ impl Replica {
         !self.waiting.is_empty()
             || self.ledger.outbox().next().is_some()
             || self.duties.are_owed(&self.view, now)
-            || self.duties.is_master && self.dirty && self.view.wants_plan()
+            || self.dirty && self.wants_recheck()
     }
 
     /// The proposal was committed.
