@@ -63,10 +63,12 @@ impl Clock {
 
     /// The time of day in nanoseconds since 1970: for numbers that two openers hardly share.
     pub(crate) fn unix_ns(&self) -> u64 {
-        match self.0 {
-            Source::System => SystemTime::now()
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)),
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        match &self.0 {
+            Source::System => {
+                SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, nanoseconds)
+            }
+            Source::Manual(manual) => MANUAL_EPOCH_MS * 1_000_000 + nanoseconds(manual.elapsed()),
         }
     }
 
