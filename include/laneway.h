@@ -351,6 +351,10 @@ typedef enum laneway_reason_kind {
    * Every worker is inside user code, and nobody could look at the lane.
    */
   LANEWAY_REASON_UNSEEN = 13,
+  /**
+   * The job has yet to learn which node owns its entity, which is `key`.
+   */
+  LANEWAY_REASON_WAITING_FOR_OWNER = 14,
 } laneway_reason_kind;
 
 /**

@@ -12,6 +12,7 @@ mod deadlines;
 mod failure;
 mod handles;
 mod model;
+mod never_stuck;
 mod observer;
 mod order;
 mod ownership;

@@ -56,6 +56,8 @@ pub enum laneway_reason_kind {
     LANEWAY_REASON_BEHIND = 12,
     /// Every worker is inside user code, and nobody could look at the lane.
     LANEWAY_REASON_UNSEEN = 13,
+    /// The job has yet to learn which node owns its entity, which is `key`.
+    LANEWAY_REASON_WAITING_FOR_OWNER = 14,
 }
 
 use laneway_reason_kind::*;
@@ -143,6 +145,10 @@ fn reason(why: &Explanation, now: Instant) -> laneway_reason {
         Explanation::Behind { jobs } => {
             reason.count = *jobs;
             LANEWAY_REASON_BEHIND
+        }
+        Explanation::WaitingForOwner { entity } => {
+            reason.key = bytes_of(entity);
+            LANEWAY_REASON_WAITING_FOR_OWNER
         }
         _ => LANEWAY_REASON_UNSEEN,
     };
