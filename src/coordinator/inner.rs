@@ -13,6 +13,7 @@ use super::multi::Multi;
 use super::observe::{CoordinatorConfig, JobEvent};
 use super::owner::Owners;
 use super::stats::Stats;
+use super::timings::Timings;
 use crate::pool::{Farewell, Pool, unwind};
 use crate::sync::{AtomicU32, Ordering};
 
@@ -40,6 +41,7 @@ pub(crate) struct Inner {
     latest: Latest,
     multi: Multi,
     owners: Owners,
+    timings: Timings,
     config: CoordinatorConfig,
     /// The moment that times are counted from.
     origin: Instant,
@@ -59,6 +61,7 @@ impl Inner {
             latest: Latest::new(),
             multi: Multi::new(),
             owners: Owners::new(),
+            timings: Timings::new(),
             origin: pool.clock().now(),
             farewell: OnceLock::new(),
         }
@@ -91,6 +94,10 @@ impl Inner {
 
     pub(crate) fn multi(&self) -> &Multi {
         &self.multi
+    }
+
+    pub(crate) fn timings(&self) -> &Timings {
+        &self.timings
     }
 
     pub(crate) fn owners(&self) -> &Owners {

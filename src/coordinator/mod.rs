@@ -41,6 +41,7 @@ mod stats;
 mod stray;
 mod test_coordinator;
 mod tickets;
+mod timings;
 mod token;
 mod token_group;
 mod waker;
@@ -64,6 +65,7 @@ pub use owner::{OwnedSet, OwnerQuestion, Ownership, Standalone};
 pub use retry::{Backoff, Classify, Jitter, RetryPolicy, Verdict};
 pub use stats::CoordinatorCounters;
 pub use test_coordinator::TestCoordinator;
+pub use timings::{Histogram, JobTimings, KeyWait, Sampling};
 pub use token::{Token, TokenEnd};
 
 pub use crate::lane::{KEY_MAX, Key};
@@ -168,14 +170,18 @@ impl Coordinator {
         if let Some(refuse) = self.refusal(&key) {
             return Err(refuse(job));
         }
+        let is_measured = self.inner().config().sampling.takes();
+        let is_plain = !is_measured && !self.inner().is_watched();
         match job {
-            Job { body: Body::Once(Some(body)), options: None } if !self.inner().is_watched() => {
+            Job { body: Body::Once(Some(body)), options: None } if is_plain => {
                 self.inner().stats().created();
                 self.lanes().submit(key, Entry::Plain(body.detached()));
             }
             job => {
                 let ticket = Arc::new(Ticket::new(self.lanes().address(key)));
-                self.send(Run::detached(ticket, job));
+                let mut run = Run::detached(ticket, job);
+                run.set_measured(is_measured);
+                self.send(run);
             }
         }
         Ok(())
@@ -191,6 +197,7 @@ impl Coordinator {
     /// A job is accepted.
     fn prepare<T: Send + 'static>(&self, mut run: Run<T>) -> Box<Run<T>> {
         self.inner().stats().created();
+        run.begin_to_wait();
         self.inner().observe(&JobEvent::Submitted { key: run.ticket().key() });
         run.set_deadlines();
         Box::new(run)
@@ -463,6 +470,26 @@ impl Coordinator {
     pub fn counters(&self) -> CoordinatorCounters {
         let lanes = self.lanes().counts();
         CoordinatorCounters { lanes_open: lanes.lanes_open, ..self.inner().stats().read() }
+    }
+
+    /// A reading of how long jobs wait and run, of those that are measured
+    /// ([`CoordinatorConfig::sampling`]). Stops nothing.
+    ///
+    /// ```
+    /// use laneway::coordinator::{CoordinatorConfig, Sampling};
+    /// use laneway::{Coordinator, Job, Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = CoordinatorConfig { sampling: Sampling::Exact, ..Default::default() };
+    /// let coordinator = Coordinator::with_config(&Pool::new()?, config);
+    /// coordinator.submit("k", Job::once(|_| Ok(())))?.wait()?.is_completed();
+    /// let timings = coordinator.timings();
+    /// println!("half of the jobs start within {:?}", timings.wait.quantile(0.5));
+    /// assert_eq!((timings.wait.count(), timings.run.count()), (1, 1));
+    /// assert_eq!(timings.keys[0].key, "k".into());
+    /// # Ok(()) }
+    /// ```
+    pub fn timings(&self) -> JobTimings {
+        self.inner().timings().read()
     }
 
     /// Ends the coordinator, not its pool. Blocks for at most `timeout`, and a moment more where

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::error::JobError;
 use super::outcome::OutcomeKind;
 use super::owner::Ownership;
+use super::timings::Sampling;
 use crate::lane::Key;
 
 /// Is told of every event of every job of a coordinator.
@@ -180,6 +181,8 @@ pub struct CoordinatorConfig {
     ///
     /// [`Job::watch`]: super::Job::watch
     pub watchdog: Option<Duration>,
+    /// Which jobs are measured, for [`timings`](super::Coordinator::timings). Default: one in 64.
+    pub sampling: Sampling,
     /// Who knows which entities this node owns, for jobs that name one ([`Job::owned_by`]). Default:
     /// nobody; every entity is owned.
     ///
@@ -192,6 +195,7 @@ impl fmt::Debug for CoordinatorConfig {
         f.debug_struct("CoordinatorConfig")
             .field("observer", &self.observer.is_some())
             .field("watchdog", &self.watchdog)
+            .field("sampling", &self.sampling)
             .field("ownership", &self.ownership.is_some())
             .finish()
     }

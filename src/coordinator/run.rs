@@ -29,6 +29,7 @@ use super::marks::Pass;
 use super::outcome::JobOutcome;
 use super::owner::Owner;
 use super::state::{Action, Ending, Event, Part, Stage, State};
+use super::timings::Moments;
 use super::token::{TokenEnd, Tokens};
 use crate::lane::{Abandon, Address, Key, LaneRef, Step};
 use crate::pool::{Timer, Work, unwind};
@@ -53,6 +54,10 @@ pub(crate) struct Run<T: Send + 'static> {
     published: bool,
     /// It was submitted without a handle.
     detached: bool,
+    /// When it was submitted and started, if it is measured.
+    moments: Option<Moments>,
+    /// Whether it is measured, if that was decided before.
+    is_measured: Option<bool>,
     /// The marks of its key have let it start, and its owner is asked for.
     let_through: bool,
     /// Its other keys, with their groups.
@@ -80,6 +85,8 @@ impl<T: Send + 'static> Run<T> {
             ending: None,
             published: false,
             detached: false,
+            moments: None,
+            is_measured: None,
             let_through: false,
             other_keys: Box::default(),
             expiry: None,
@@ -94,6 +101,30 @@ impl<T: Send + 'static> Run<T> {
     /// The job holds these keys, too.
     pub(crate) fn set_other_keys(&mut self, keys: Box<[(Key, u32)]>) {
         self.other_keys = keys;
+    }
+
+    /// It is measured, or not: not for [`begin_to_wait`](Self::begin_to_wait) to decide.
+    pub(crate) fn set_measured(&mut self, is_measured: bool) {
+        self.is_measured = Some(is_measured);
+    }
+
+    /// It is submitted now.
+    pub(crate) fn begin_to_wait(&mut self) {
+        let inner = self.ticket.inner();
+        if self.is_measured.unwrap_or_else(|| inner.config().sampling.takes()) {
+            let submitted = inner.pool().clock().now();
+            self.moments = Some(Moments { submitted, started: None });
+        }
+    }
+
+    /// Its first attempt begins: it has waited.
+    fn note_start(&mut self) {
+        let Some(moments) = &mut self.moments else { return };
+        let inner = self.ticket.inner();
+        let now = inner.pool().clock().now();
+        moments.started = Some(now);
+        let wait = now.saturating_duration_since(moments.submitted);
+        inner.timings().waited(self.ticket.key(), wait);
     }
 
     /// Starts the times that run from the submission.
@@ -213,6 +244,7 @@ impl<T: Send + 'static> Run<T> {
             }
             Start::Granted => {
                 self.ticket.inner().stats().started();
+                self.note_start();
                 Event::Turn
             }
         })

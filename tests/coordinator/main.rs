@@ -21,4 +21,5 @@ mod several;
 mod shutdown;
 mod support;
 mod timeouts;
+mod timings;
 mod tokens;

@@ -15,10 +15,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use contract::Contract;
-use laneway::coordinator::{Jitter, OutcomeKind, TestCoordinator};
+use laneway::coordinator::{CoordinatorConfig, Jitter, OutcomeKind, Sampling, TestCoordinator};
 use laneway::{
-    Coordinator, Job, JobContext, JobError, JobHandle, OnDoubleFault, OnFailure, RetryPolicy,
-    Shutdown, Token,
+    Job, JobContext, JobError, JobHandle, OnDoubleFault, OnFailure, RetryPolicy, Shutdown, Token,
 };
 
 use crate::support::Log;
@@ -244,7 +243,10 @@ struct Both {
 impl Both {
     fn new(seed: u64) -> Self {
         Self {
-            real: Coordinator::for_test(seed),
+            real: TestCoordinator::with_config(
+                seed,
+                CoordinatorConfig { sampling: Sampling::Exact, ..Default::default() },
+            ),
             contract: Contract::default(),
             handles: Vec::new(),
             tokens: Tokens::default(),
@@ -356,6 +358,9 @@ proptest! {
         prop_assert_eq!(counters.created, both.handles.len() as u64);
         prop_assert_eq!(counters.created, counters.ended_total());
         prop_assert_eq!((counters.queued, counters.running, counters.lanes_open), (0, 0, 0));
+        let timings = both.real.timings();
+        let started = both.contract.jobs.iter().filter(|job| job.attempt > 0).count() as u64;
+        prop_assert_eq!((timings.wait.count(), timings.run.count()), (started, started));
         for kind in OutcomeKind::ALL {
             let ended = both.contract.jobs.iter().filter(|job| job.outcome == Some(kind)).count();
             prop_assert_eq!(counters.ended(kind), ended as u64, "{:?}", kind);

@@ -51,6 +51,14 @@ impl<T: Send + 'static> Run<T> {
         }
     }
 
+    /// It ends after its start.
+    fn note_end(&self) {
+        if let Some(started) = self.moments.and_then(|moments| moments.started) {
+            let inner = self.ticket.inner();
+            inner.timings().ran(inner.pool().clock().now().saturating_duration_since(started));
+        }
+    }
+
     /// Drops what the user gave, then stores the outcome; once.
     pub(super) fn publish(&mut self, outcome: JobOutcome<T>) {
         self.give_up_attempt();
@@ -64,6 +72,7 @@ impl<T: Send + 'static> Run<T> {
         if !std::mem::replace(&mut self.published, true) {
             if self.of_body.attempts > 0 {
                 self.ticket.inner().stats().started_ended();
+                self.note_end();
             }
             self.ticket.publish(outcome);
         }
