@@ -21,6 +21,11 @@ PEERS = {
         for keys in (1, 64, 10_000, 1_000_000)
     },
     "snapshot/read": ["no_guard", "laneway", "arc_swap", "rwlock"],
+    **{
+        f"epoch/{beside}": ["laneway", "laneway_job", "arc_swap", "crossbeam"]
+        for beside in ("alone", "two", "writer")
+    },
+    "records/get": ["laneway", "arc_swap", "hash_map"],
     "snapshot/update": ["laneway", "arc_swap", "rwlock"],
 }
 
