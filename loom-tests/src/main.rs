@@ -51,6 +51,9 @@ mod pool {
     #[path = "../../loom-tests/src/models/join.rs"]
     pub(crate) mod join_models;
     pub(crate) mod latch;
+    mod offer;
+    #[path = "../../loom-tests/src/models/offer.rs"]
+    pub(crate) mod offer_models;
     #[path = "../../loom-tests/src/stand_in/registry.rs"]
     mod registry;
     pub(crate) mod ring;
@@ -61,10 +64,10 @@ mod pool {
     #[path = "../../loom-tests/src/stand_in/pool.rs"]
     mod stand_in;
     mod station;
-    mod unwind;
+    pub(crate) mod unwind;
     mod work;
 
-    pub(crate) use stand_in::Pool;
+    pub(crate) use stand_in::{Pool, Stand};
     pub(crate) use work::{Carrier, Runnable, Work};
 }
 

@@ -91,6 +91,8 @@ unsafe impl<T: Send> Sync for Inbox<T> {}
 struct Front<T> {
     block: *mut Block<T>,
     index: usize,
+    /// Blocks that are linked behind this one.
+    linked: usize,
 }
 
 struct Block<T> {
@@ -169,6 +171,7 @@ impl<T> Inbox<T> {
             front: CachePadded::new(UnsafeCell::new(Front {
                 block: ptr::null_mut(),
                 index: BLOCK,
+                linked: 0,
             })),
         }
     }
@@ -275,7 +278,7 @@ impl<T> Inbox<T> {
             Some(block) => block.next.with(|next| unsafe { *next }),
             None => ptr::null_mut(),
         };
-        let next = if linked.is_null() {
+        let (next, linked) = if linked.is_null() {
             // Acquire [inbox-link]: pairs with the Release of every `append` up to this one, so
             // that `prev` and the first slots of all blocks back to ours are visible.
             let newest = Word(self.claim.load(Ordering::Acquire)).block();
@@ -285,13 +288,34 @@ impl<T> Inbox<T> {
             // SAFETY: the blocks from the newest back to the front one are in the chain.
             unsafe { link_back(newest, used_up) }
         } else {
-            linked
+            (linked, front.linked - 1)
         };
-        *front = Front { block: next, index: 0 };
+        *front = Front { block: next, index: 0, linked };
         if !used_up.is_null() {
             self.recycle(used_up);
         }
         true
+    }
+
+    /// About how many values are behind the last one taken: those that were there when the visitor
+    /// came to its present block, give or take a block.
+    ///
+    /// # Safety
+    /// As for [`take`](Self::take).
+    pub(crate) unsafe fn backlog(&self) -> usize {
+        // SAFETY: the front belongs to the visitor, which the caller is.
+        let (block, index, linked) =
+            self.front.with(|front| unsafe { ((*front).block, (*front).index, (*front).linked) });
+        if linked > 0 {
+            return (BLOCK - index) + linked * BLOCK;
+        }
+        // Relaxed: a figure.
+        let newest = Word(self.claim.load(Ordering::Relaxed));
+        if newest.block() == block {
+            newest.count().min(BLOCK).saturating_sub(index)
+        } else {
+            (BLOCK - index) + newest.count().min(BLOCK)
+        }
     }
 
     /// Ends the visit unless there is something to take: true if the caller is not the visitor any
@@ -377,21 +401,23 @@ impl<T> Inbox<T> {
     }
 }
 
-/// Links the blocks from `newest` back to the one after `front` forwards, and returns that one.
+/// Links the blocks from `newest` back to the one after `front` forwards; returns that one, and how
+/// many are behind it.
 ///
 /// # Safety
 /// The caller is the visitor, and following `prev` from `newest` leads to `front`.
-unsafe fn link_back<T>(newest: *mut Block<T>, front: *mut Block<T>) -> *mut Block<T> {
-    let mut block = newest;
+unsafe fn link_back<T>(newest: *mut Block<T>, front: *mut Block<T>) -> (*mut Block<T>, usize) {
+    let (mut block, mut linked) = (newest, 0);
     loop {
         // SAFETY: in the chain, and not before the front: it lives; written before it was appended.
         let prev = unsafe { (*block).prev.with(|prev| *prev) };
         if prev == front {
-            return block;
+            return (block, linked);
         }
         // SAFETY: `prev` is in the chain after the front, and `next` belongs to the visitor.
         unsafe { (*prev).next.with_mut(|next| *next = block) };
         block = prev;
+        linked += 1;
     }
 }
 

@@ -187,6 +187,11 @@ impl Hashed {
         Self { hash: hasher.finish(), key }
     }
 
+    /// Of no use to anybody.
+    pub(super) fn nobody() -> Self {
+        Self { hash: 0, key: Key(Bytes::Inline { length: 0, bytes: [0; INLINE] }) }
+    }
+
     pub(crate) fn key(&self) -> &Key {
         &self.key
     }

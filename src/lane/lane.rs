@@ -59,6 +59,11 @@ pub(super) struct Seat {
     pub(super) index: usize,
 }
 
+impl Seat {
+    /// Of no batch: its job has begun.
+    pub(super) const UNDER_WAY: Self = Self { batch: u64::MAX, index: 0 };
+}
+
 /// The moment of an event.
 #[derive(Clone, Copy)]
 pub(super) struct Now {

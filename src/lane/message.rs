@@ -1,10 +1,12 @@
 //! What travels through a shard's inbox: jobs from submitters, reports from visits, control.
 
+use super::desk::Desk;
 use super::gate::Gate;
 use super::key::Hashed;
 use super::turn::Turn;
 use super::view::Look;
 use super::visit::LaneVisit;
+use crate::sync::Arc;
 
 /// One slot of the inbox. The order of messages is the order in which the shard learns of things.
 pub(super) enum Message<J: Turn> {
@@ -12,6 +14,8 @@ pub(super) enum Message<J: Turn> {
     Job(Hashed, J),
     /// A visit comes home.
     Report(Box<LaneVisit<J>>, Stop),
+    /// A job that ran in place while the shard was taken over has ended or waits.
+    Late(Arc<Desk<J>>, Stop),
     /// The job with this number is to get a turn.
     Wake(Hashed, u64),
     /// The lane's running visit says: no job after the present one before a release.

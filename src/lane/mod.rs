@@ -5,15 +5,18 @@
 //! ```
 //!
 //! Two levels. A key hashes to one of [`SHARDS`] shards; each has one lock-free inbox, and at most
-//! one worker at a time looks after it. What is known of one key is plain data of that worker: a
-//! lane, which exists while the key has jobs or is held. A lane with jobs to run travels over the
-//! pool as a visit of its own, so keys run in parallel also when they share a shard.
+//! one worker at a time looks after it. While jobs are short that worker runs them in place, in the
+//! order in which they came, and nothing is known of their keys. What takes longer, waits or is held
+//! opens a *lane*, plain data of that worker, which lasts while the key has jobs or is held. A lane
+//! with jobs to run travels over the pool as a visit of its own, and a shard whose worker is inside
+//! a long job is taken over, so keys run in parallel also when they share a shard.
 //!
 //! | file | noun |
 //! |---|---|
 //! | `inbox.rs` | the queue from many producers to one visitor |
 //! | `shard.rs` | the shard visit: who empties the inbox, and when |
 //! | `roster.rs`, `lane.rs` | the lanes of a shard, and one lane: plain data |
+//! | `tour.rs`, `desk.rs` | a shard visit by a worker, and the jobs that it runs in place |
 //! | `visit.rs` | a lane's jobs on the pool, and their budget |
 //! | `message.rs`, `gate.rs` | what travels, what a drain waits for |
 //! | `address.rs`, `lane_ref.rs` | from outside: a key's lane, and who wakes its head |
@@ -27,6 +30,7 @@
 //! Not here: what a job is (the coordinator), bounds, marks other than holds.
 
 mod address;
+mod desk;
 mod gate;
 mod inbox;
 mod key;
@@ -36,6 +40,7 @@ mod lane_ref;
 mod message;
 mod roster;
 mod shard;
+mod tour;
 mod turn;
 mod view;
 mod visit;
@@ -72,7 +77,7 @@ pub(crate) struct Lanes<J: Turn> {
 /// runs a little behind.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct LaneCounts {
-    /// Lanes that exist: they have jobs or are held.
+    /// Lanes that exist: they have jobs that do not run in place, or are held.
     pub(crate) lanes_open: u64,
     /// Jobs received that have not ended, running ones included.
     pub(crate) jobs_waiting: u64,

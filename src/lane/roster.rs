@@ -5,7 +5,7 @@
 //!
 //! A lane exists while it has jobs or is held. When it is dropped its memory goes back: the map
 //! shrinks with the number of lanes, and of the visits (a box and a queue) a few small ones are
-//! kept for the next lanes. Kept visits refer to their shard; they go when the lanes are retired,
+//! kept for the next lanes. Kept visits, and the desk, refer to their shard; they go when the lanes are retired,
 //! which dropping [`Lanes`](super::Lanes) does, or closed, so the circle does not last.
 //!
 //! Nothing here walks all lanes but what concerns all: a barrier over all keys, waking all,
@@ -14,12 +14,14 @@
 use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
 
+use super::desk::Desk;
 use super::gate::Gate;
 use super::key::{Hashed, PassThrough};
 use super::lane::{After, Arrival, Lane, Now, Seat};
 use super::lane_ref::LaneRef;
 use super::message::{Message, Stop};
 use super::shard::Shard;
+use super::tour::Pace;
 use super::turn::{Abandon, Turn};
 use super::view::Look;
 use super::visit::LaneVisit;
@@ -48,6 +50,9 @@ pub(super) struct Roster<J: Turn> {
     serial: u64,
     #[expect(clippy::vec_box, reason = "the boxes are what is kept")]
     spares: Vec<Box<LaneVisit<J>>>,
+    /// Where jobs run in place; away while one outlasts its visitor.
+    desk: Option<Arc<Desk<J>>>,
+    pub(super) pace: Pace,
     /// Gates with nothing left before them.
     passed: Vec<Gate>,
     closed: bool,
@@ -72,6 +77,8 @@ impl<J: Turn> Roster<J> {
             batch: 0,
             serial: 1,
             spares: Vec::new(),
+            desk: None,
+            pace: Pace::default(),
             passed: Vec::new(),
             closed: false,
             retired: false,
@@ -84,6 +91,7 @@ impl<J: Turn> Roster<J> {
         match message {
             Message::Job(key, job) => self.job(key, job, shard),
             Message::Report(visit, stop) => self.report(visit, stop),
+            Message::Late(desk, stop) => self.late(&desk, stop, shard),
             Message::Wake(key, serial) => self.change(&key, |lane, now| lane.wake(serial, now)),
             Message::Release(key) => self.change(&key, Lane::release),
             Message::Hold(key) => self.change(&key, Lane::hold),
@@ -101,20 +109,90 @@ impl<J: Turn> Roster<J> {
         }
     }
 
-    /// Ends the batch: jobs that come from now on do not get on its visits.
-    pub(super) fn end_batch(&mut self) {
+    /// Ends the batch: jobs that come from now on do not get on its visits, the counts are shown,
+    /// and the gates with nothing left before them open: whoever waits finds the counts.
+    pub(super) fn end_batch(&mut self, shard: &Shard<J>) {
         self.batch += 1;
+        self.shrink();
+        shard.publish(self.counts());
+        self.passed.clear();
+        self.passed.shrink_to(GATES_KEPT);
+        if self.retired | self.closed {
+            self.desk = None;
+        }
+    }
+
+    /// True if there is nothing to be done with before a job runs in place.
+    #[inline]
+    pub(super) fn is_flushed(&self) -> bool {
+        self.ready.is_empty() & self.passed.is_empty()
+    }
+
+    #[inline]
+    pub(super) fn has_lane(&self, key: &Hashed) -> bool {
+        !self.lanes.is_empty() && self.lanes.contains_key(key)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// The desk for jobs that run in place.
+    pub(super) fn desk(&mut self, shard: &Arc<Shard<J>>) -> Arc<Desk<J>> {
+        if let Some(desk) = &self.desk {
+            return desk.clone();
+        }
+        let nobody = LaneRef { shard: shard.clone(), key: Hashed::nobody(), serial: 0 };
+        let desk = Arc::new(Desk::new(nobody));
+        self.desk = Some(desk.clone());
+        desk
+    }
+
+    /// A job of a key without a lane is about to run in place, at `desk`; its number.
+    #[inline]
+    pub(super) fn begin_in_place(&mut self, desk: &Arc<Desk<J>>) -> u64 {
+        if self.desk.is_none() {
+            self.desk = Some(desk.clone());
+        }
+        self.counts.jobs_received += 1;
+        self.serial += 1;
+        self.serial - 1
+    }
+
+    /// It has ended.
+    #[inline]
+    pub(super) fn end_in_place(&mut self) {
+        self.counts.jobs_ended += 1;
+    }
+
+    /// The job that runs in place gets a lane, of which it is the head and out: it reports later,
+    /// and its desk is its own until then.
+    pub(super) fn open_under_way(&mut self) {
+        let desk = self.desk.take().expect("who runs jobs in place has a desk");
+        // SAFETY: this is the visitor.
+        let (key, serial) = unsafe { desk.read(|lane| (lane.key.clone(), lane.serial)) };
+        let before = self.lanes.insert(key, Lane::new(Seat::UNDER_WAY, serial));
+        debug_assert!(before.is_none(), "a job ran in place beside a lane of its key");
+        self.counts.lanes_out += 1;
+    }
+
+    /// The report of such a job.
+    pub(super) fn late(&mut self, desk: &Arc<Desk<J>>, stop: Stop, shard: &Arc<Shard<J>>) {
+        // SAFETY: this is the visitor; who ran the job has reported.
+        let (key, serial) = unsafe { desk.read(|lane| (lane.key.clone(), lane.serial)) };
+        // SAFETY: as above.
+        let job = unsafe { desk.clear() };
+        let mut visit = self.visit(key, serial, shard);
+        match job {
+            Some(job) => visit.jobs.push_back(job),
+            None => visit.lane.serial += 1,
+        }
+        self.report(visit, stop);
     }
 
     /// The next visit of the batch that was ended.
     pub(super) fn pop_ready(&mut self) -> Option<Box<LaneVisit<J>>> {
         self.ready.pop_front()
-    }
-
-    /// Opens the gates with nothing left before them. Whoever waits finds the counts published.
-    pub(super) fn open_gates(&mut self) {
-        self.passed.clear();
-        self.passed.shrink_to(GATES_KEPT);
     }
 
     /// From now on every job is abandoned: nothing stays at home.
@@ -128,7 +206,7 @@ impl<J: Turn> Roster<J> {
     }
 
     /// Gives memory back that the last burst needed and the present number of lanes does not.
-    pub(super) fn shrink(&mut self) {
+    fn shrink(&mut self) {
         let needed = self.lanes.len().max(LANES_KEPT);
         if self.lanes.capacity() / 4 > needed {
             self.lanes.shrink_to(2 * needed);
@@ -136,7 +214,7 @@ impl<J: Turn> Roster<J> {
         self.ready.shrink_to(BATCH_KEPT);
     }
 
-    pub(super) fn counts(&self) -> Counts {
+    fn counts(&self) -> Counts {
         Counts { lanes_open: self.lanes.len() as u64, ..self.counts }
     }
 
@@ -149,25 +227,30 @@ impl<J: Turn> Roster<J> {
             },
             Entry::Vacant(vacant) => {
                 let (key, serial) = (vacant.key().clone(), self.serial);
-                let mut visit = match self.spares.pop() {
-                    Some(mut spare) => {
-                        spare.lane.key = key;
-                        spare.lane.serial = serial;
-                        spare.until = u64::MAX;
-                        spare
-                    }
-                    None => Box::new(LaneVisit {
-                        lane: LaneRef { shard: shard.clone(), key, serial },
-                        until: u64::MAX,
-                        jobs: VecDeque::new(),
-                        doomed: 0,
-                        doom: Abandon::Shutdown,
-                    }),
-                };
-                visit.jobs.push_back(job);
                 vacant.insert(Lane::new(seat(&self.ready, self.batch), serial));
+                let mut visit = self.visit(key, serial, shard);
+                visit.jobs.push_back(job);
                 self.go_out(visit);
             }
+        }
+    }
+
+    /// An empty visit.
+    fn visit(&mut self, key: Hashed, serial: u64, shard: &Arc<Shard<J>>) -> Box<LaneVisit<J>> {
+        match self.spares.pop() {
+            Some(mut spare) => {
+                spare.lane.key = key;
+                spare.lane.serial = serial;
+                spare.until = u64::MAX;
+                spare
+            }
+            None => Box::new(LaneVisit {
+                lane: LaneRef { shard: shard.clone(), key, serial },
+                until: u64::MAX,
+                jobs: VecDeque::new(),
+                doomed: 0,
+                doom: Abandon::Shutdown,
+            }),
         }
     }
 

@@ -7,15 +7,17 @@
 //! ```
 //!
 //! A *shard visit* is work on the pool, put there by whoever is told so by the inbox, so there is at
-//! most one at a time. It takes messages up to a budget, lets the roster act on them, posts the
-//! lanes that became ready, and either gives the inbox up or, with its budget spent, goes to the
-//! back of the pool's queue. The roster is plain data: only the visitor touches it.
+//! most one at a time. It takes messages up to a budget, runs short jobs in place (`tour.rs`), lets
+//! the roster act on the rest, posts the lanes that became ready, and either gives the inbox up or,
+//! with its budget spent, goes to the back of the pool's queue. The roster is plain data: only the
+//! visitor touches it.
 //!
-//! No job runs inside a shard visit: it runs in a lane visit, which other workers can steal. The
-//! first lane that a shard visit made ready is run by the same worker, after the shard was given up.
+//! Jobs of lanes run in lane visits, which other workers can steal. The first lane that a shard
+//! visit made ready is run by the same worker, after the shard was given up.
 //!
-//! Order: messages are handled in the order of their claims in the inbox, a lane has one visit, a
-//! visit runs its jobs in order and comes home before the lane's later jobs go out. That is L1.
+//! Order: messages are handled in the order of their claims in the inbox; a job runs in place only
+//! while its key has no lane, and is a lane's head if it outlasts the visit; a lane has one visit,
+//! which runs its jobs in order and comes home before the lane's later jobs go out. That is L1.
 //!
 //! When the pool ends it abandons the work it has: the shard then counts as closed, and its jobs
 //! are abandoned on the thread that found out. So is a job that is submitted later.
@@ -25,14 +27,12 @@
 use super::inbox::{Inbox, Pushed};
 use super::message::Message;
 use super::roster::{Counts, Roster};
+use super::tour;
 use super::turn::Turn;
 use super::visit::LaneVisit;
 use crate::base::clock::Clock;
 use crate::pool::{Carrier, Pool, Runnable, Work};
-use crate::sync::{Arc, AtomicBool, AtomicU64, CachePadded, Ordering, UnsafeCell, sized};
-
-/// Messages of one shard visit.
-const MESSAGES_MAX: usize = sized(256, 2);
+use crate::sync::{Arc, AtomicBool, AtomicU64, CachePadded, Ordering, UnsafeCell};
 
 /// See the page.
 pub(crate) struct Shard<J: Turn> {
@@ -85,8 +85,7 @@ impl<J: Turn> Shard<J> {
     pub(super) fn ask(this: &Arc<Self>, message: Message<J>) {
         match this.inbox.push(message) {
             Pushed::Schedule => {
-                ShardVisit(this.clone())
-                    .go(MESSAGES_MAX, |pool, visit| pool.post(Work::new(visit)));
+                ShardVisit(this.clone()).distribute();
             }
             Pushed::Queued => {}
         }
@@ -121,6 +120,25 @@ impl<J: Turn> Shard<J> {
         &self.pool
     }
 
+    pub(super) fn inbox(&self) -> &Inbox<Message<J>> {
+        &self.inbox
+    }
+
+    /// Lends the roster.
+    ///
+    /// # Safety
+    /// The caller is the visitor, and does not do this inside `look`.
+    #[inline]
+    pub(super) unsafe fn with_roster<R>(&self, look: impl FnOnce(&mut Roster<J>) -> R) -> R {
+        // SAFETY: the roster belongs to the visitor, which lends it once.
+        self.roster.with_mut(|roster| look(unsafe { &mut *roster }))
+    }
+
+    /// Shows the visitor's counts.
+    pub(super) fn publish(&self, counts: Counts) {
+        self.published.write(counts);
+    }
+
     /// The counts as of the last visit.
     pub(super) fn counts(&self) -> Counts {
         self.published.read()
@@ -129,7 +147,7 @@ impl<J: Turn> Shard<J> {
 
 /// The right to visit a shard. There is at most one of each shard: made when the inbox says
 /// [`Pushed::Schedule`], and gone when the inbox was given up.
-struct ShardVisit<J: Turn>(Arc<Shard<J>>);
+pub(super) struct ShardVisit<J: Turn>(pub(super) Arc<Shard<J>>);
 
 // SAFETY: the word is that of the `Arc`, whose carrier keeps the contract.
 unsafe impl<J: Turn> Carrier for ShardVisit<J> {
@@ -146,38 +164,18 @@ unsafe impl<J: Turn> Carrier for ShardVisit<J> {
 
 impl<J: Turn> Runnable for ShardVisit<J> {
     fn run(self) {
-        let mut own = None;
-        self.go(MESSAGES_MAX, |pool, visit| match own {
-            None => own = Some(visit),
-            Some(_) => pool.post(Work::new(visit)),
-        });
-        if let Some(visit) = own {
-            visit.run();
-        }
+        let shard = self.0.clone();
+        let stand = shard.pool.stand().expect("visits run on workers of their pool");
+        tour::go(self, &stand);
     }
 
     fn abandon(self) {
-        self.0.mark_closed();
-        // There is nobody to go to the back of the queue for.
-        self.go(usize::MAX, |_, visit| visit.abandon());
-    }
-}
-
-impl<J: Turn> ShardVisit<J> {
-    /// The visit. Hands every lane that it makes ready to `ready`.
-    fn go(self, mut budget: usize, mut ready: impl FnMut(&Pool, Box<LaneVisit<J>>)) {
         let shard = &*self.0;
+        shard.mark_closed();
         loop {
-            self.receive(&mut budget);
-            // SAFETY: this is the visitor; the roster is not borrowed while `ready` runs.
-            while let Some(visit) = shard.roster.with_mut(|roster| unsafe { (*roster).pop_ready() })
-            {
-                ready(&shard.pool, visit);
-            }
-            if budget == 0 {
-                // A count of this shard, where a handle of the pool would be one of all threads.
-                let shard = self.0.clone();
-                return shard.pool.post(Work::new(self));
+            self.receive(usize::MAX);
+            while let Some(visit) = self.pop_ready() {
+                visit.abandon();
             }
             // SAFETY: this is the visitor. After true it is not, and touches nothing more.
             if unsafe { shard.inbox.give_up() } {
@@ -185,27 +183,61 @@ impl<J: Turn> ShardVisit<J> {
             }
         }
     }
+}
 
-    /// Lets the roster handle what is in the inbox, up to the budget.
-    fn receive(&self, budget: &mut usize) {
-        let shard = &self.0;
-        shard.roster.with_mut(|roster| {
-            // SAFETY: this is the visitor, to which the roster belongs.
-            let roster = unsafe { &mut *roster };
+impl<J: Turn> ShardVisit<J> {
+    /// A visit that runs no job: all go out on visits of their lanes.
+    fn distribute(self) {
+        loop {
+            let received = self.receive(tour::MESSAGES_MAX as usize);
+            self.post_ready(None);
+            if received == tour::MESSAGES_MAX as usize {
+                // A count of this shard, where a handle of the pool would be one of all threads.
+                let shard = self.0.clone();
+                return shard.pool.post(Work::new(self));
+            }
+            // SAFETY: this is the visitor. After true it is not, and touches nothing more.
+            if unsafe { self.0.inbox.give_up() } {
+                return;
+            }
+        }
+    }
+
+    /// Lets the roster handle what is in the inbox, up to so many messages; how many they were.
+    fn receive(&self, max: usize) -> usize {
+        let shard = &*self.0;
+        let receive = |roster: &mut Roster<J>| {
             if shard.is_closed() {
                 roster.set_closed();
             }
-            while *budget > 0 {
+            let mut received = 0;
+            while received < max {
                 // SAFETY: this is the visitor.
                 let Some(message) = (unsafe { shard.inbox.take() }) else { break };
-                roster.handle(message, shard);
-                *budget -= 1;
+                roster.handle(message, &self.0);
+                received += 1;
             }
-            roster.end_batch();
-            roster.shrink();
-            shard.published.write(roster.counts());
-            roster.open_gates();
-        });
+            roster.end_batch(shard);
+            received
+        };
+        // SAFETY: this is the visitor.
+        unsafe { shard.with_roster(receive) }
+    }
+
+    /// Posts the lanes that became ready; the first goes to `own`, if that is given and empty.
+    pub(super) fn post_ready(&self, mut own: Option<&mut Option<Box<LaneVisit<J>>>>) {
+        while let Some(visit) = self.pop_ready() {
+            match &mut own {
+                Some(own) if own.is_none() => **own = Some(visit),
+                _ => self.0.pool.post(Work::new(visit)),
+            }
+        }
+    }
+
+    /// The roster is not borrowed while its visits are posted.
+    fn pop_ready(&self) -> Option<Box<LaneVisit<J>>> {
+        // SAFETY: this is the visitor.
+        unsafe { self.0.with_roster(Roster::pop_ready) }
     }
 }
 

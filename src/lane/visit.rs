@@ -140,13 +140,7 @@ impl<J: Turn> LaneVisit<J> {
 
     /// Tells the shard how the lane goes on, before the job that wants it so is heard of.
     fn note(&mut self, next: Next) {
-        let key = || self.lane.key.clone();
-        let message = match next {
-            Next::Continue => return,
-            Next::Hold => Message::Hold(key()),
-            Next::FailRest => Message::Cut(key()),
-        };
-        Shard::send(&self.lane.shard, message);
+        note(&self.lane, next);
         if next == Next::FailRest {
             self.doom_all(Abandon::Predecessor);
         }
@@ -166,6 +160,17 @@ impl<J: Turn> LaneVisit<J> {
         let is_over = self.jobs.is_empty() || self.lane.serial > self.until;
         if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
+}
+
+/// Tells the shard how a lane goes on.
+pub(super) fn note<J: Turn>(lane: &LaneRef<J>, next: Next) {
+    let key = || lane.key.clone();
+    let message = match next {
+        Next::Continue => return,
+        Next::Hold => Message::Hold(key()),
+        Next::FailRest => Message::Cut(key()),
+    };
+    Shard::send(&lane.shard, message);
 }
 
 /// How much longer a visit may run.

@@ -192,6 +192,7 @@ impl Registry {
     }
 
     fn begin_rest(&self, station: &Station, rest: Rest) -> Resting<'_> {
+        self.hand_over_rest(station);
         let row = self.rows.at(station.row());
         let before = row.rest();
         row.set_rest(Some(rest));

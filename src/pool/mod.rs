@@ -36,6 +36,7 @@ mod invoke;
 mod join;
 mod latch;
 mod manual;
+mod offer;
 mod par_for;
 mod registry;
 mod resize;
@@ -51,6 +52,7 @@ mod thread;
 mod timer;
 mod trace;
 pub(crate) mod unwind;
+mod watch;
 mod work;
 mod worker;
 
@@ -71,6 +73,7 @@ pub use scope::Scope;
 pub use shutdown::{Report, Shutdown};
 pub use spawn::Handle;
 pub use timer::Timer;
+pub(crate) use watch::Stand;
 pub(crate) use work::{Carrier, Runnable, Work};
 
 use std::fmt;
@@ -121,6 +124,11 @@ impl Pool {
     /// ended the work is abandoned at once.
     pub(crate) fn post(&self, work: Work) {
         self.registry.post(work);
+    }
+
+    /// As [`post`](Self::post), behind all that has come from outside so far.
+    pub(crate) fn post_last(&self, work: Work) {
+        self.registry.post_last(work);
     }
 
     /// The pool's clock.

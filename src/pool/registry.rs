@@ -10,6 +10,7 @@
 //! Not here: what workers do with work (`worker.rs`), and how the pool ends (`shutdown.rs`).
 
 use std::sync::Weak;
+use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -30,6 +31,7 @@ use super::station::Station;
 use super::timer::Timers;
 use super::trace::{Event, Trace};
 use super::unwind::{self, Payload};
+use super::watch::Watch;
 use super::work::Work;
 use crate::base::clock::Clock;
 use crate::base::dice::Dice;
@@ -41,7 +43,9 @@ pub(super) struct Registry {
     pub(super) config: PoolConfig,
     pub(super) clock: Clock,
     pub(super) dice: Dice,
+    pub(super) began: Instant,
     pub(super) sleep: Sleep,
+    pub(super) watch: Watch,
     pub(super) rows: Rows,
     /// How many threads work, wait, and sit on the bench.
     pub(super) crew: Crew,
@@ -106,9 +110,11 @@ impl Registry {
             guests.push(Guest::new(row, frames));
         }
         Arc::new_cyclic(|this| Self {
+            began: clock.now(),
             clock,
             dice,
             sleep: Sleep::new(limit),
+            watch: Watch::new(),
             rows: Rows::new(limit, guest_rows),
             crew: Crew::new(workers, config.max_blocking, limit),
             bench: Bench::default(),
@@ -162,6 +168,26 @@ impl Registry {
             Some(visits) => visits.push(work),
             None => self.injector.push(work),
         }
+        self.announce();
+    }
+
+    /// As [`post`](Self::post), behind all that has come from outside so far: for work that has had
+    /// a long turn and goes to the back of the queue.
+    pub(super) fn post_last(&self, work: Work) {
+        match Station::current(self).and_then(Station::visits) {
+            Some(visits) => {
+                if !self.injector.is_empty() {
+                    self.injector.take_all().for_each(|work| visits.push(work));
+                }
+                visits.push(work);
+            }
+            None => self.injector.push(work),
+        }
+        self.announce();
+    }
+
+    /// After work was made visible.
+    fn announce(&self) {
         self.sleep.posted();
         // Its fence [post] also pairs with [ended] in `see_to_rest`: either whoever clears up sees
         // the work, or this sees that no worker will take it.
@@ -194,6 +220,9 @@ impl Registry {
             while let Some(work) = taken(|| visits.steal()) {
                 self.abandon(work);
             }
+        }
+        while let Some(work) = self.take_offer() {
+            self.abandon(work);
         }
     }
 

@@ -10,6 +10,8 @@ use super::counters::Tally;
 use super::crew::Rest;
 use super::frame::FramePtr;
 use super::injector::Injector;
+use super::offer::Offer;
+use super::watch::Noted;
 use super::work::Work;
 use crate::sync::deque::Stealer;
 use crate::sync::{AtomicU32, AtomicUsize, CachePadded, Ordering};
@@ -30,6 +32,9 @@ pub(super) struct Row {
     /// What this worker alone is to do (`broadcast.rs`).
     pub(super) notices: Injector<Work>,
     pub(super) tally: Tally,
+    /// The rest of the visit that its worker is inside of.
+    pub(super) offer: CachePadded<Offer>,
+    pub(super) noted: Noted,
     /// In what way its thread blocks; the thread's own note.
     rest: AtomicU32,
 }
@@ -45,6 +50,8 @@ impl Row {
             visits,
             notices: Injector::new(),
             tally: Tally::new(),
+            offer: CachePadded::new(Offer::new()),
+            noted: Noted::new(),
             rest: AtomicU32::new(ACTIVE),
         }
     }

@@ -56,7 +56,7 @@ pub(crate) trait Runnable: Carrier + Send {
     fn abandon(self);
 }
 
-struct WorkVtable {
+pub(super) struct WorkVtable {
     run: unsafe fn(*mut ()),
     abandon: unsafe fn(*mut ()),
 }
@@ -99,6 +99,30 @@ impl Work {
     /// The work is run or dropped before anything that `f` borrows ends.
     pub(super) unsafe fn once_borrowing<F: FnOnce() + Send>(f: F) -> Self {
         Self { raw: Box::new(Once(f)).into_raw(), vtable: Table::<Box<Once<F>>>::VTABLE }
+    }
+
+    /// The two words, for a place that holds them apart. Without `from_parts` the work is lost.
+    pub(super) fn into_parts(self) -> (*mut (), &'static WorkVtable) {
+        let this = ManuallyDrop::new(self);
+        (this.raw, this.vtable)
+    }
+
+    /// The work again.
+    ///
+    /// # Safety
+    /// Both came from one call of `into_parts`, and are used once.
+    pub(super) unsafe fn from_parts(raw: *mut (), vtable: &'static WorkVtable) -> Self {
+        Self { raw, vtable }
+    }
+
+    /// What it was made of.
+    ///
+    /// # Safety
+    /// It was made by [`new`](Self::new) of an `R`.
+    pub(crate) unsafe fn carried<R: Runnable>(self) -> R {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: by the caller's contract `R::into_raw` made the word, and `self` is consumed.
+        unsafe { R::from_raw(this.raw) }
     }
 
     /// Runs it on this thread.

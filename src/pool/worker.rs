@@ -1,7 +1,8 @@
 //! A worker: looks for work, runs it, sleeps.
 //!
 //! Where it looks, in this order: its own visits (oldest first), the injector, the oldest shown
-//! frame of every other station, the visits of other workers. Every [`FAIR_EVERY`]th time frames
+//! frame of every other station, the visits of other workers, the rests of visits that have waited
+//! for long (`watch.rs`). Every [`FAIR_EVERY`]th time frames
 //! and the injector come first, so that a queue which refills itself cannot starve them.
 //!
 //! A worker that finds nothing becomes the searcher if there is none, and looks again for a while,
@@ -19,6 +20,7 @@ use super::sleep::{LastLook, Searching};
 use super::station::Station;
 use super::trace::Event;
 use super::unwind;
+use super::watch::Nap;
 use super::work::Work;
 use crate::sync::{self, Arc, deque};
 
@@ -149,7 +151,9 @@ impl Worker<'_> {
         self.rounds_max.set((self.rounds_max.get() / 2).max(ROUNDS_MIN));
         self.row.tally.parks.add_one();
         self.registry.trace.note(self.station.row(), Event::Park);
-        let woken = self.registry.sleep.lie_down(self.station.row(), search, || self.last_look());
+        let worker = self.station.row();
+        let mut nap = Nap::new(self.registry, worker);
+        let woken = self.registry.sleep.lie_down(worker, search, || self.last_look(), &mut nap);
         self.row.tally.wakes.add_one();
         self.registry.trace.note(self.station.row(), Event::Wake);
         woken
@@ -189,6 +193,7 @@ impl Worker<'_> {
             .or_else(|| self.take_injected())
             .or_else(|| self.steal_frame())
             .or_else(|| self.steal_visit())
+            .or_else(|| self.take_over())
     }
 
     /// Takes all that came from outside, so that the oldest comes first; others steal from here.
@@ -231,6 +236,13 @@ impl Worker<'_> {
         self.row.tally.steals.add_one();
         self.registry.trace.note(self.station.row(), Event::Steal);
         Some(Found::Visit(visit))
+    }
+
+    /// The rest of a visit whose worker has been inside user code for long.
+    fn take_over(&self) -> Option<Found> {
+        let rest = self.registry.take_overdue()?;
+        self.row.tally.steals.add_one();
+        Some(Found::Visit(rest))
     }
 
     /// All rows but the own, from a random one on.

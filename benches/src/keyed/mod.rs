@@ -54,6 +54,14 @@ impl Ledger {
         })
     }
 
+    /// Expects so many jobs.
+    fn begin(&self, jobs: usize) {
+        for cell in &self.next {
+            cell.store(0, Ordering::Relaxed);
+        }
+        self.left.store(jobs, Ordering::Relaxed);
+    }
+
     /// The work of job number `turn` of key number `key`.
     pub fn enter(&self, key: usize, turn: u32) {
         // Relaxed, load then store: the contender's promise orders them, and this checks it.
@@ -80,9 +88,33 @@ impl Ledger {
     }
 }
 
+/// Which key each job has, and its turn within its key, in the order of submission.
+pub type Plan = Vec<(usize, u32)>;
+
+/// As [`schedule`], with keys by Zipf's law: the key of rank *r* has a weight of 1 / r^exponent.
+pub fn zipf(keys: usize, jobs: usize, exponent: f64) -> Plan {
+    let mut sum = 0.0;
+    let weights = (1..=keys).map(|rank| {
+        sum += (rank as f64).powf(-exponent);
+        sum
+    });
+    let sums: Vec<f64> = weights.collect();
+    let uniform = schedule(1 << 30, jobs);
+    let mut turns = vec![0u32; keys];
+    uniform
+        .into_iter()
+        .map(|(drawn, _)| {
+            let at = drawn as f64 / (1u64 << 30) as f64 * sum;
+            let key = sums.partition_point(|sum| *sum < at).min(keys - 1);
+            turns[key] += 1;
+            (key, turns[key] - 1)
+        })
+        .collect()
+}
+
 /// Keys in the order in which jobs are submitted: a fixed pseudo-random sequence over `keys` keys,
 /// with each job's turn within its key.
-pub fn schedule(keys: usize, jobs: usize) -> Vec<(usize, u32)> {
+pub fn schedule(keys: usize, jobs: usize) -> Plan {
     let mut turns = vec![0u32; keys];
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     (0..jobs)
@@ -98,17 +130,38 @@ pub fn schedule(keys: usize, jobs: usize) -> Vec<(usize, u32)> {
         .collect()
 }
 
+/// As [`run`], from several threads, each with the keys that are its own.
+pub fn run_from<K: Keyed + Sync>(
+    contender: &K,
+    ledger: &Arc<Ledger>,
+    schedule: &[(usize, u32)],
+    producers: usize,
+) {
+    ledger.begin(schedule.len());
+    std::thread::scope(|threads| {
+        for producer in 0..producers {
+            threads.spawn(move || {
+                for &(key, turn) in schedule.iter().filter(|(key, _)| key % producers == producer) {
+                    submit(contender, ledger, key, turn);
+                }
+            });
+        }
+    });
+    ledger.wait();
+}
+
+fn submit<K: Keyed>(contender: &K, ledger: &Arc<Ledger>, key: usize, turn: u32) {
+    let ledger = Arc::clone(ledger);
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&(key as u64).to_le_bytes());
+    contender.submit(bytes, move || ledger.enter(key, turn));
+}
+
 /// Submits the whole schedule from the calling thread and waits for its end.
 pub fn run<K: Keyed>(contender: &K, ledger: &Arc<Ledger>, schedule: &[(usize, u32)]) {
-    for cell in &ledger.next {
-        cell.store(0, Ordering::Relaxed);
-    }
-    ledger.left.store(schedule.len(), Ordering::Relaxed);
+    ledger.begin(schedule.len());
     for &(key, turn) in schedule {
-        let ledger = Arc::clone(ledger);
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&(key as u64).to_le_bytes());
-        contender.submit(bytes, move || ledger.enter(key, turn));
+        submit(contender, ledger, key, turn);
     }
     ledger.wait();
 }

@@ -5,6 +5,7 @@
 
 use loom::thread;
 
+use super::sleep::Parked;
 use crate::check::{Bound, check};
 use crate::pool::crew::{Crew, Hire, Rest};
 use crate::pool::sleep::{LastLook, Sleep};
@@ -99,11 +100,15 @@ pub(crate) fn quiet_sees_that_somebody_joined() {
                 // SAFETY: once, by this worker, which never lay down.
                 unsafe { pool.sleep.register(0, Arc::new(Parker::new())) };
                 // Relaxed: ordered by the fence in `lie_down`.
-                let search =
-                    pool.sleep.lie_down(0, None, || match ending.load(Ordering::Relaxed) {
+                let search = pool.sleep.lie_down(
+                    0,
+                    None,
+                    || match ending.load(Ordering::Relaxed) {
                         true => LastLook::End,
                         false => LastLook::Nothing,
-                    });
+                    },
+                    &mut Parked,
+                );
                 pool.sleep.retire(search);
             })
         };
@@ -136,7 +141,7 @@ pub(crate) fn a_number_goes_from_one_thread_to_the_next() {
         let sleeper = spawn(&pool, |pool| {
             // SAFETY: once, by this worker, which never lay down.
             unsafe { pool.sleep.register(0, Arc::new(Parker::new())) };
-            let search = pool.sleep.lie_down(0, None, || LastLook::Work);
+            let search = pool.sleep.lie_down(0, None, || LastLook::Work, &mut Parked);
             pool.sleep.retire(search);
             // The next thread of that number, ordered after this one.
             // SAFETY: once, by the next thread; the one before has ended its part.

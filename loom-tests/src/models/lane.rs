@@ -123,7 +123,15 @@ impl Drop for Bench {
 
 impl Bench {
     fn new() -> Arc<Self> {
-        let pool = Pool::new();
+        Self::on(Pool::new())
+    }
+
+    /// Jobs run in place, and their shard may be taken over.
+    fn in_place() -> Arc<Self> {
+        Self::on(Pool::watched())
+    }
+
+    fn on(pool: Pool) -> Arc<Self> {
         Arc::new(Self { lanes: Some(Lanes::new(&pool, &())), pool })
     }
 
@@ -293,6 +301,100 @@ pub(crate) fn the_pool_ends_while_jobs_come() {
         };
         bench.pool.run_one();
         bench.pool.abandon_all();
+        other.join().expect("no panic");
+        while bench.pool.abandon_all() {}
+        assert_each_once(&log, 2);
+    });
+}
+
+/// Breaks if two visits of a shard run at once, or one does not see what the last one did, with jobs
+/// that run in place.
+pub(crate) fn jobs_run_in_place_while_others_come() {
+    check(Bound::Preemptions(2), || {
+        let (bench, log) = (Bench::in_place(), Log::new());
+        let other = {
+            let log = Arc::clone(&log);
+            spawn(&bench, move |bench| {
+                bench.ends(1, 10, &log);
+                bench.pool.run_all();
+            })
+        };
+        (0..3).for_each(|number| bench.ends(1, number, &log));
+        bench.settle([other]);
+        assert_log(&log, &[0, 1, 2, 10]);
+    });
+}
+
+/// Breaks if a job is run by both, or by neither; if the taker lets the next job of the key run
+/// before the one under way has ended, or does not see what it did.
+pub(crate) fn a_shard_is_taken_over_inside_a_job() {
+    check(Bound::Preemptions(2), || {
+        let (bench, logs) = (Bench::in_place(), [Log::new(), Log::new()]);
+        bench.ends(1, 0, &logs[0]);
+        bench.ends(2, 10, &logs[1]);
+        bench.ends(1, 1, &logs[0]);
+        let taker = spawn(&bench, |bench| {
+            bench.pool.take_over();
+            bench.pool.run_all();
+        });
+        bench.settle([taker]);
+        assert_log(&logs[0], &[0, 1]);
+        assert_log(&logs[1], &[10]);
+    });
+}
+
+/// Breaks if a wait that is reported late loses its wake-up, or is passed by the next job.
+pub(crate) fn a_job_that_waits_is_taken_over() {
+    check(Bound::Preemptions(2), || {
+        let (bench, log, bell) = (Bench::in_place(), Log::new(), Bell::new());
+        bench.submit(1, 0, &log, Plan::Waits(Arc::clone(&bell)));
+        bench.ends(1, 1, &log);
+        let taker = {
+            let bell = Arc::clone(&bell);
+            spawn(&bench, move |bench| {
+                bench.pool.take_over();
+                bell.ring();
+                bench.pool.run_all();
+            })
+        };
+        bench.pool.run_all();
+        taker.join().expect("no panic");
+        bell.ring();
+        bench.settle([]);
+        assert_eq!(log.read(), [0, 1]);
+    });
+}
+
+/// Breaks if a hold that is reported late lets the next job pass.
+pub(crate) fn a_job_that_holds_its_lane_is_taken_over() {
+    check(Bound::Preemptions(2), || {
+        let (bench, log) = (Bench::in_place(), Log::new());
+        bench.submit(1, 0, &log, Plan::Ends(Next::Hold));
+        bench.ends(1, 1, &log);
+        let taker = spawn(&bench, |bench| {
+            bench.pool.take_over();
+            bench.pool.run_all();
+        });
+        bench.pool.run_all();
+        taker.join().expect("no panic");
+        bench.pool.run_all();
+        assert_eq!(log.read(), [0], "held");
+        bench.lanes().release(1_u64.into());
+        bench.settle([]);
+        assert_eq!(log.read(), [0, 1]);
+    });
+}
+
+/// Breaks if the end of the pool loses what is behind a job that is being run, or runs it.
+pub(crate) fn the_pool_ends_inside_a_job() {
+    check(Bound::Preemptions(3), || {
+        let (bench, log) = (Bench::in_place(), Log::new());
+        bench.ends(1, 0, &log);
+        bench.ends(1, 1, &log);
+        let other = spawn(&bench, |bench| {
+            bench.pool.abandon_all();
+        });
+        bench.pool.run_one();
         other.join().expect("no panic");
         while bench.pool.abandon_all() {}
         assert_each_once(&log, 2);

@@ -17,7 +17,7 @@ pub(crate) mod watched;
 
 use std::sync::OnceLock;
 
-use crate::pool::join_models as join;
+use crate::pool::{join_models as join, offer_models as offer};
 
 /// A model by its name, `file::claim`.
 type Model = (&'static str, fn());
@@ -58,7 +58,13 @@ models! {
         a_wake_overtakes_the_report_of_the_wait,
         a_held_lane_goes_on_when_released,
         lanes_are_closed_while_jobs_come,
-        the_pool_ends_while_jobs_come;
+        the_pool_ends_while_jobs_come,
+        jobs_run_in_place_while_others_come,
+        a_shard_is_taken_over_inside_a_job,
+        a_job_that_waits_is_taken_over,
+        a_job_that_holds_its_lane_is_taken_over,
+        the_pool_ends_inside_a_job;
+    offer: the_rest_is_had_by_one_and_seen_whole;
     latch:
         the_frame_dies_when_its_latch_is_seen_set,
         a_strangers_token_does_not_end_the_wait,

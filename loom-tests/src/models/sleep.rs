@@ -8,7 +8,7 @@ use loom::thread;
 use super::watched::Watched;
 use crate::check::{Bound, check};
 use crate::pool::injector::Injector;
-use crate::pool::sleep::{LastLook, Searching, Sleep};
+use crate::pool::sleep::{Bed, LastLook, Searching, Sleep};
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering, Parker};
 
 struct Pool {
@@ -96,12 +96,22 @@ impl Pool {
                 looked = true;
                 continue;
             }
-            search = Some(self.sleep.lie_down(worker, search, || self.look()));
+            search = Some(self.sleep.lie_down(worker, search, || self.look(), &mut Parked));
             looked = false;
         }
         if let Some(search) = search {
             self.sleep.retire(search);
         }
+    }
+}
+
+/// Parks until woken.
+pub(crate) struct Parked;
+
+impl Bed for Parked {
+    fn lowest(&self) {}
+    fn park(&mut self, parker: &Parker, _is_lowest: bool) {
+        parker.park();
     }
 }
 
@@ -188,7 +198,7 @@ pub(crate) fn quiet_sees_what_a_sleeper_queued() {
             unsafe { pool.sleep.register(0, Arc::new(Parker::new())) };
             // Relaxed: see the page.
             pool.queued.fetch_add(1, Ordering::Relaxed);
-            let search = pool.sleep.lie_down(0, None, || pool.look());
+            let search = pool.sleep.lie_down(0, None, || pool.look(), &mut Parked);
             if pool.take() {
                 pool.effect.set(1);
             }
@@ -217,14 +227,19 @@ pub(crate) fn quiet_sees_that_somebody_emptied_the_injector() {
         let mut search = None;
         // Relaxed: ordered by the fences.
         while !shared.ending.load(Ordering::Relaxed) {
-            search = Some(shared.sleep.lie_down(0, search, || {
-                // Relaxed: ordered by the fence in `lie_down`.
-                match (shared.ending.load(Ordering::Relaxed), shared.injector.is_empty()) {
-                    (true, _) => LastLook::End,
-                    (false, false) => LastLook::Work,
-                    (false, true) => LastLook::Nothing,
-                }
-            }));
+            search = Some(shared.sleep.lie_down(
+                0,
+                search,
+                || {
+                    // Relaxed: ordered by the fence in `lie_down`.
+                    match (shared.ending.load(Ordering::Relaxed), shared.injector.is_empty()) {
+                        (true, _) => LastLook::End,
+                        (false, false) => LastLook::Work,
+                        (false, true) => LastLook::Nothing,
+                    }
+                },
+                &mut Parked,
+            ));
             shared.injector.take_all().for_each(|()| shared.effect.set(1));
         }
         search.map(|search| shared.sleep.retire(search));

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
+use super::offer::Offer;
 use super::registry::Registry;
+use super::unwind;
 use super::work::Work;
 use crate::base::clock::Clock;
 use crate::base::dice::Dice;
@@ -13,12 +15,52 @@ use crate::sync::Arc;
 #[derive(Clone)]
 pub(crate) struct Pool {
     pub(super) registry: Arc<Registry>,
+    watched: bool,
+}
+
+/// As `pool/watch.rs`. Every thread of a model is a worker while it runs work.
+pub(crate) struct Stand<'p> {
+    offer: &'p Offer,
+    watched: bool,
+}
+
+impl Stand<'_> {
+    pub(crate) fn offer(&self) -> &Offer {
+        self.offer
+    }
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watched
+    }
+    pub(crate) fn is_hungry(&self) -> bool {
+        false
+    }
+    pub(crate) fn turn_watch_on(&self) {}
 }
 
 impl Pool {
     /// Without work.
     pub(crate) fn new() -> Self {
-        Self { registry: Arc::new(Registry::new(1)) }
+        Self { registry: Arc::new(Registry::new(1)), watched: false }
+    }
+
+    /// As [`new`](Self::new), with somebody who looks at the offers.
+    pub(crate) fn watched() -> Self {
+        Self { watched: true, ..Self::new() }
+    }
+
+    /// The calling thread's.
+    pub(crate) fn stand(&self) -> Option<Stand<'_>> {
+        Some(Stand { offer: self.registry.own_offer(), watched: self.watched })
+    }
+
+    /// Runs the rest of a visit that is open; false if there is none.
+    pub(crate) fn take_over(&self) -> bool {
+        self.registry.take_offer().map(Work::run).is_some()
+    }
+
+    /// What a model finds wrong inside a job is a panic.
+    pub(crate) fn report_panic(&self, payload: unwind::Payload) {
+        unwind::resume(payload);
     }
 
     /// One that stands still.
@@ -41,6 +83,11 @@ impl Pool {
         self.registry.post(work);
     }
 
+    /// As `post`: there is one queue.
+    pub(crate) fn post_last(&self, work: Work) {
+        self.post(work);
+    }
+
     /// Runs the oldest work on this thread; false if there is none.
     pub(crate) fn run_one(&self) -> bool {
         self.registry.take().map(Work::run).is_some()
@@ -53,6 +100,7 @@ impl Pool {
 
     /// Abandons what is queued, as a pool that ends; false if there was nothing.
     pub(crate) fn abandon_all(&self) -> bool {
-        std::iter::from_fn(|| self.registry.take()).map(drop).count() > 0
+        let all = || self.registry.take().or_else(|| self.registry.take_offer());
+        std::iter::from_fn(all).map(drop).count() > 0
     }
 }

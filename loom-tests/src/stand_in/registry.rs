@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 
+use super::offer::Offer;
 use super::sleep::Sleep;
 use super::station::Station;
 use super::work::Work;
@@ -16,6 +17,9 @@ use crate::sync::{self, Arc, AtomicBool, AtomicUsize, Ordering, Parker};
 /// As `pool/registry.rs`.
 pub(crate) struct Registry {
     pub(super) sleep: Sleep,
+    /// One for each thread of a model.
+    offers: [Offer; 3],
+    stands: AtomicUsize,
     /// Never contended: the threads of a model take turns on one thread of the machine.
     posted: std::sync::Mutex<Posted>,
     touched: AtomicUsize,
@@ -29,6 +33,11 @@ struct Posted {
     count: usize,
 }
 
+loom::thread_local! {
+    /// Which of the offers is this thread's.
+    static STAND: std::cell::Cell<Option<usize>> = std::cell::Cell::new(None);
+}
+
 /// More than are queued at a time in any model.
 const EDGES: usize = 8;
 
@@ -37,6 +46,8 @@ impl Registry {
     pub(crate) fn new(workers: usize) -> Self {
         Self {
             sleep: Sleep::new(workers),
+            offers: std::array::from_fn(|_| Offer::new()),
+            stands: AtomicUsize::new(0),
             posted: std::sync::Mutex::default(),
             touched: AtomicUsize::new(0),
             edges: std::array::from_fn(|_| AtomicBool::new(false)),
@@ -69,6 +80,23 @@ impl Registry {
         // Acquire: see `edges`. A read-modify-write reads the newest value.
         assert!(self.edges[edge].swap(false, Ordering::Acquire), "posted before it is taken");
         Some(work)
+    }
+
+    /// The calling thread's offer.
+    pub(super) fn own_offer(&self) -> &Offer {
+        let stand = STAND.with(|stand| {
+            if stand.get().is_none() {
+                // Relaxed: spreads threads, orders nothing.
+                stand.set(Some(self.stands.fetch_add(1, Ordering::Relaxed)));
+            }
+            stand.get().expect("set above")
+        });
+        &self.offers[stand]
+    }
+
+    /// Takes an offer of any thread.
+    pub(super) fn take_offer(&self) -> Option<Work> {
+        self.offers.iter().find_map(|offer| offer.look().and_then(|seen| offer.take(seen)))
     }
 
     fn posted(&self) -> std::sync::MutexGuard<'_, Posted> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::base::dice::Dice;
 use crate::lane::key::{Hashed, Seed};
+use crate::lane::tour::MESSAGES_MAX;
 use crate::lane::{Abandon, Key, LaneRef, Next, Step};
 use crate::pool::PoolConfig;
 
@@ -80,6 +81,9 @@ fn a_shard_with_many_messages_goes_to_the_back_of_the_queue() {
     drop(go);
     let order: Vec<u32> = (0..=total).map(|_| runs.recv_timeout(LONG).expect("runs")).collect();
     let before = order.iter().position(|number| *number == 1).expect("it ran");
-    assert!(before <= 3 * MESSAGES_MAX, "{before} jobs of a busy shard before another's one");
+    assert!(
+        before <= 3 * MESSAGES_MAX as usize,
+        "{before} jobs of a busy shard before another's one"
+    );
     retire(&pool, [busy, other]);
 }

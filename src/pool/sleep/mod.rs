@@ -62,6 +62,14 @@ pub(crate) enum LastLook {
     End,
 }
 
+/// How a sleeper parks.
+pub(crate) trait Bed {
+    /// It is about to lie down at the bottom of the stack: everybody else is woken before it.
+    fn lowest(&self);
+    /// Parks for a while, or until unparked.
+    fn park(&mut self, parker: &Parker, is_lowest: bool);
+}
+
 impl Sleep {
     /// For `workers` workers, all awake.
     pub(crate) fn new(workers: usize) -> Self {
@@ -177,17 +185,19 @@ impl Sleep {
 
     /// Puts `worker`, the caller, to sleep until somebody takes it off the stack.
     ///
-    /// `look` is called once, when the worker can already be woken: the last look round.
+    /// `look` is called once, when the worker can already be woken: the last look round. `rest` is
+    /// how it parks.
     pub(crate) fn lie_down(
         &self,
         worker: usize,
         search: Option<Searching>,
         look: impl FnOnce() -> LastLook,
+        rest: &mut impl Bed,
     ) -> Searching {
         let slot = &*self.slots[worker];
         // Relaxed: published by the push; only the one who pops us writes it before we wake.
         slot.state.store(ASLEEP, Ordering::Relaxed);
-        self.push(worker, search.is_some());
+        let is_lowest = self.push(worker, search.is_some(), rest);
         // SeqCst fence [park]: pairs with [post]. See there.
         fence(Ordering::SeqCst);
         match look() {
@@ -204,7 +214,7 @@ impl Sleep {
         let parker = parker.expect("a worker registers before it lies down");
         // Acquire [wake]: pairs with the Release in `wake`: the waker's view is ours.
         while slot.state.load(Ordering::Acquire) == ASLEEP {
-            parker.park();
+            rest.park(&parker, is_lowest);
         }
         Searching(())
     }
@@ -248,6 +258,24 @@ impl Sleep {
         Word(self.word.load(Ordering::Relaxed)) == before
     }
 
+    /// How many sleep, after whatever the caller did before: who is popped later sees that.
+    pub(crate) fn settled(&self) -> usize {
+        // AcqRel [settled]: the Release pairs with the Acquire [sleeper] of later pops, which a
+        // worker that gets up follows. A read-modify-write, so that a pop is before it or after it.
+        Word(self.word.fetch_add(0, Ordering::AcqRel)).sleeping()
+    }
+
+    /// Ends one park of `worker`, which looks round and parks again unless it was woken.
+    pub(crate) fn nudge(&self, worker: usize) {
+        self.slots[worker].parker.with(|cell| {
+            // SAFETY: the caller knows the worker as one that has lain down, so it was registered
+            // before, and the cell is not written again.
+            if let Some(parker) = unsafe { (*cell).as_ref() } {
+                parker.unpark();
+            }
+        });
+    }
+
     fn wake_one(&self) {
         // Acquire [sleeper]: pairs with the Release in `push` (later changes are
         // read-modify-writes and carry it on): the slot on top is complete.
@@ -272,16 +300,21 @@ impl Sleep {
         self.exchange(word, left, Ordering::Relaxed, Ordering::Acquire).map(|()| left)
     }
 
-    fn push(&self, worker: usize, searched: bool) {
+    /// True if it lies at the bottom.
+    fn push(&self, worker: usize, searched: bool, rest: &impl Bed) -> bool {
         // Relaxed: checked by the compare-and-swap.
         let mut word = Word(self.word.load(Ordering::Relaxed));
         loop {
             // Relaxed: published by the exchange.
             self.slots[worker].below.store(word.top().0, Ordering::Relaxed);
+            let is_lowest = word.top().worker().is_none();
+            if is_lowest {
+                rest.lowest();
+            }
             let lying = word.pushed(worker, searched);
             // Release [sleeper]: pairs with the Acquire in `wake_one`, `pop` and `is_quiet`.
             match self.exchange(word, lying, Ordering::Release, Ordering::Relaxed) {
-                Ok(()) => return,
+                Ok(()) => return is_lowest,
                 Err(now) => word = now,
             }
         }
@@ -316,6 +349,15 @@ impl Sleep {
 mod tests {
     use super::*;
 
+    struct Parked;
+
+    impl Bed for Parked {
+        fn lowest(&self) {}
+        fn park(&mut self, parker: &Parker, _is_lowest: bool) {
+            parker.park();
+        }
+    }
+
     /// Two workers, both of which this thread plays.
     fn two() -> Sleep {
         let sleep = Sleep::new(2);
@@ -340,11 +382,16 @@ mod tests {
     fn who_sees_work_in_its_last_look_gets_up_again_as_the_searcher() {
         let sleep = two();
         let search = sleep.begin_search();
-        let search = sleep.lie_down(0, search, || {
-            assert_eq!(sleep.sleeping(), 1);
-            assert!(!sleep.is_hungry(), "a sleeper is not counted as searching");
-            LastLook::Work
-        });
+        let search = sleep.lie_down(
+            0,
+            search,
+            || {
+                assert_eq!(sleep.sleeping(), 1);
+                assert!(!sleep.is_hungry(), "a sleeper is not counted as searching");
+                LastLook::Work
+            },
+            &mut Parked,
+        );
         assert!(sleep.is_hungry());
         assert_eq!(sleep.sleeping(), 0);
         assert_eq!(sleep.retire(search), 1);
@@ -353,31 +400,46 @@ mod tests {
     #[test]
     fn a_poster_wakes_the_newest_sleeper_and_only_that_one() {
         let sleep = two();
-        let first = sleep.lie_down(0, None, || {
-            let second = sleep.lie_down(1, None, || {
-                assert!(sleep.is_quiet(|| 2, || true));
-                assert!(!sleep.is_quiet(|| 2, || false));
-                sleep.posted();
-                sleep.posted(); // the first one's searcher is on its way: nobody else is woken
-                assert_eq!(sleep.sleeping(), 1);
+        let first = sleep.lie_down(
+            0,
+            None,
+            || {
+                let second = sleep.lie_down(
+                    1,
+                    None,
+                    || {
+                        assert!(sleep.is_quiet(|| 2, || true));
+                        assert!(!sleep.is_quiet(|| 2, || false));
+                        sleep.posted();
+                        sleep.posted(); // the first one's searcher is on its way: nobody else is woken
+                        assert_eq!(sleep.sleeping(), 1);
+                        LastLook::Nothing
+                    },
+                    &mut Parked,
+                );
+                assert!(!sleep.is_quiet(|| 2, || true));
+                sleep.end_search(second, || true); // the last searcher found more: wakes the next
+                assert_eq!(sleep.sleeping(), 0);
                 LastLook::Nothing
-            });
-            assert!(!sleep.is_quiet(|| 2, || true));
-            sleep.end_search(second, || true); // the last searcher found more: wakes the next
-            assert_eq!(sleep.sleeping(), 0);
-            LastLook::Nothing
-        });
+            },
+            &mut Parked,
+        );
         assert_eq!(sleep.retire(first), 1);
     }
 
     #[test]
     fn nobody_sleeps_on_when_the_pool_ends() {
         let sleep = two();
-        let first = sleep.lie_down(0, None, || {
-            let second = sleep.lie_down(1, None, || LastLook::End);
-            assert_eq!(sleep.retire(second), 2);
-            LastLook::Nothing
-        });
+        let first = sleep.lie_down(
+            0,
+            None,
+            || {
+                let second = sleep.lie_down(1, None, || LastLook::End, &mut Parked);
+                assert_eq!(sleep.retire(second), 2);
+                LastLook::Nothing
+            },
+            &mut Parked,
+        );
         assert_eq!(sleep.retire(first), 1);
         assert_eq!(sleep.sleeping(), 0);
     }
