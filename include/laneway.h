@@ -1031,6 +1031,11 @@ typedef struct laneway_outcome {
 typedef void (*laneway_done_fn)(void *user_data, struct laneway_job *job);
 
 /**
+ * Called on a worker thread, when it starts or ends; several at the same time.
+ */
+typedef void (*laneway_thread_fn)(void *user_data, size_t worker);
+
+/**
  * How a pool is built. Zero and NULL mean the default in every field.
  */
 typedef struct laneway_pool_options {
@@ -1066,6 +1071,27 @@ typedef struct laneway_pool_options {
    * Bytes of `name`.
    */
   size_t name_len;
+  /**
+   * Threads over `workers` that may be there while workers block. Default: 256.
+   */
+  uint64_t max_blocking;
+  /**
+   * How many events each worker keeps for `laneway_pool_write_trace`, 8 bytes each. Default:
+   * none.
+   */
+  uint64_t trace_events;
+  /**
+   * Called on each worker thread before its first piece of work.
+   */
+  laneway_thread_fn thread_start;
+  /**
+   * Called on each worker thread after its last piece of work.
+   */
+  laneway_thread_fn thread_exit;
+  /**
+   * Passed to both. Borrowed until the threads of the pool have ended.
+   */
+  void *hooks_user_data;
 } laneway_pool_options;
 
 /**
@@ -1116,6 +1142,26 @@ typedef struct laneway_pool_counters {
    * Panics that nobody joined.
    */
   uint64_t panics;
+  /**
+   * An estimate of what is there to be taken beyond one piece for each idle worker.
+   */
+  uint64_t surplus;
+  /**
+   * Threads that worked while others were blocked and now wait.
+   */
+  uint64_t benched;
+  /**
+   * Times that a worker blocked and no thread could take its place.
+   */
+  uint64_t uncompensated;
+  /**
+   * Times the system refused a thread.
+   */
+  uint64_t threads_refused;
+  /**
+   * Detached work that was abandoned because the pool ended.
+   */
+  uint64_t abandoned;
 } laneway_pool_counters;
 
 /**
@@ -1143,6 +1189,14 @@ typedef struct laneway_pool_report {
    */
   uint64_t timers;
 } laneway_pool_report;
+
+/**
+ * One call of a broadcast: number `place` of `count`, on the worker with that index.
+ */
+typedef laneway_status (*laneway_broadcast_fn)(void *user_data,
+                                               size_t place,
+                                               size_t count,
+                                               size_t worker);
 
 /**
  * What runs when all parts of a node have ended; `ended` is one of `enum laneway_ended`.
@@ -2552,6 +2606,64 @@ laneway_status laneway_pool_shutdown(struct laneway_pool *pool,
                                      uint32_t how,
                                      uint64_t timeout_ns,
                                      struct laneway_pool_report *report);
+
+/**
+ * Calls `call` once on every worker, between two pieces of other work.
+ *
+ * @return the first failure in the order of their places; `LANEWAY_EDEADLK` on a worker of this
+ *         pool; `LANEWAY_ECANCELED` if the pool ends before all workers have called it.
+ *
+ * Threads: any but the pool's workers.
+ * Blocks: until the last worker has called it.
+ * In callbacks: answers `LANEWAY_EDEADLK` on a worker of this pool.
+ * Ownership: `user_data` is borrowed until the call returns.
+ *
+ * @pre `pool` is a pool that the caller has a reference to; `call` may be called with `user_data` on all
+ * workers at the same time.
+ */
+LANEWAY_API
+laneway_status laneway_pool_broadcast(struct laneway_pool *pool,
+                                      laneway_broadcast_fn call,
+                                      void *user_data);
+
+/**
+ * As `laneway_pool_broadcast`, and returns at once; what the calls return is ignored.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: consumes `user_data` on every path: `drop` runs once, after the last call or when the
+ * pool has ended.
+ *
+ * @pre As for `laneway_pool_broadcast`, and `drop` may be called once with `user_data`, on any thread.
+ */
+LANEWAY_API
+laneway_status laneway_pool_spawn_broadcast(struct laneway_pool *pool,
+                                            laneway_broadcast_fn call,
+                                            void *user_data,
+                                            laneway_drop_fn drop);
+
+/**
+ * Writes the newest events of all workers as a file for Perfetto or `chrome://tracing`, over what
+ * may be there. Without `trace_events` in the options of the pool it has no events.
+ *
+ * @param path      UTF-8.
+ * @param[out] err  what the system said; may be NULL.
+ * @return `LANEWAY_EIO` if the file cannot be written.
+ *
+ * Threads: any.
+ * Blocks: while the file is written.
+ * In callbacks: allowed.
+ * Ownership: borrows `pool` and `path`; the caller owns `*err`.
+ *
+ * @pre `pool` is a pool that the caller has a reference to; `path` is readable for `path_len` bytes;
+ * `err` is writable or NULL.
+ */
+LANEWAY_API
+laneway_status laneway_pool_write_trace(struct laneway_pool *pool,
+                                        const void *path,
+                                        size_t path_len,
+                                        struct laneway_error **err);
 
 /**
  * The root of a tree of work: `action` runs once all its parts have ended, on the thread that ends

@@ -1,11 +1,12 @@
-//! The trace file: valid JSON, spans that nest, one track for each thread; and hooks of threads.
+//! The trace file: valid JSON, spans that nest, one track for each thread. Hooks of
+//! threads, and counters.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
-use laneway::pool::{Pool, PoolConfig, Shutdown};
+use laneway::pool::{Pool, PoolConfig, PoolError, Shutdown, WorkerCounters};
 use serde_json::Value;
 
 fn traced(trace_events: usize) -> Pool {
@@ -163,4 +164,53 @@ fn a_hook_that_panics_leaves_the_worker_alive() {
     let report = pool.shutdown(Shutdown::Drain, Duration::from_secs(60)).expect("no worker");
     assert!(report.running.is_empty());
     assert_eq!(panics.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn counters_agree_with_each_other_once_the_pool_is_quiet() {
+    let config = PoolConfig { workers: 2, max_blocking: 0, ..PoolConfig::default() };
+    let pool = Pool::with_config(config).expect("a pool");
+    for _ in 0..10 {
+        work(&pool);
+        let counters = pool.counters();
+        assert_eq!((counters.workers, counters.active, counters.blocked), (2, 0, 0));
+        assert_eq!((counters.queued, counters.surplus, counters.abandoned), (0, 0, 0));
+        let sum = |count: fn(&WorkerCounters) -> u64| -> u64 {
+            counters.per_worker.iter().map(count).sum()
+        };
+        assert_eq!(counters.run, sum(|worker| worker.run));
+        assert_eq!(counters.steals, sum(|worker| worker.steals));
+        assert_eq!(counters.parks, sum(|worker| worker.parks));
+        assert_eq!(counters.wakes, sum(|worker| worker.wakes));
+        assert!(counters.steals <= counters.run);
+        assert!(sum(|worker| worker.promotions) <= counters.promotions, "helpers promote too");
+        // Each worker sleeps: it was woken as often as it parked, but for the last time.
+        assert!(counters.per_worker.iter().all(|worker| worker.parks == worker.wakes + 1));
+    }
+}
+
+#[test]
+fn what_nobody_can_take_is_a_surplus() {
+    let pool = traced(0);
+    let inside = Arc::new(Barrier::new(3));
+    for _ in 0..2 {
+        let inside = Arc::clone(&inside);
+        pool.spawn(move || {
+            inside.wait();
+            inside.wait();
+        });
+    }
+    inside.wait(); // both workers are there
+    (0..10).for_each(|_| pool.spawn(|| ()));
+    let counters = pool.counters();
+    assert_eq!((counters.queued, counters.surplus), (10, 10));
+    inside.wait();
+    assert!(pool.wait_quiescent(Duration::from_secs(60)).expect("no worker"));
+    assert_eq!(pool.counters().surplus, 0);
+}
+
+#[test]
+fn more_events_than_memory_are_refused() {
+    let config = PoolConfig { trace_events: usize::MAX, ..PoolConfig::default() };
+    assert!(matches!(Pool::with_config(config), Err(PoolError::Config { field: "trace_events" })));
 }

@@ -91,6 +91,11 @@ AT(laneway_pool_options, stack_size, 24);
 AT(laneway_pool_options, keep_alive_ns, 32);
 AT(laneway_pool_options, name, 40);
 AT(laneway_pool_options, name_len, 48);
+AT(laneway_pool_options, max_blocking, 56);
+AT(laneway_pool_options, trace_events, 64);
+AT(laneway_pool_options, thread_start, 72);
+AT(laneway_pool_options, thread_exit, 80);
+AT(laneway_pool_options, hooks_user_data, 88);
 
 SIZE_MIN(laneway_pool_counters, 88);
 AT(laneway_pool_counters, struct_size, 0);
@@ -104,6 +109,11 @@ AT(laneway_pool_counters, promotions, 56);
 AT(laneway_pool_counters, parks, 64);
 AT(laneway_pool_counters, wakes, 72);
 AT(laneway_pool_counters, panics, 80);
+AT(laneway_pool_counters, surplus, 88);
+AT(laneway_pool_counters, benched, 96);
+AT(laneway_pool_counters, uncompensated, 104);
+AT(laneway_pool_counters, threads_refused, 112);
+AT(laneway_pool_counters, abandoned, 120);
 
 SIZE_MIN(laneway_pool_report, 40);
 AT(laneway_pool_report, struct_size, 0);

@@ -21,6 +21,9 @@ const _: () = assert!(WORKERS_MAX == 2047, "the page of `workers` states the ran
 /// A small pool may grow to so many workers, whatever it was built with.
 const PARALLELISM_ROOM: usize = 256;
 
+/// Events that each worker can keep.
+const TRACE_EVENTS_MAX: usize = 1 << 24;
+
 /// Settings of a [`Pool`](super::Pool), checked when it is built.
 ///
 /// ```
@@ -59,7 +62,7 @@ pub struct PoolConfig {
     /// panic goes to the panic handler.
     pub thread_exit: Option<ThreadHook>,
     /// How many events each worker keeps for [`Pool::write_trace`](super::Pool::write_trace), 8
-    /// bytes each. Default: 0, and none are written.
+    /// bytes each, at most 16 777 216. Default: 0, and none are written.
     pub trace_events: usize,
 }
 
@@ -83,6 +86,9 @@ impl PoolConfig {
     pub(super) fn check(&self) -> Result<(), PoolError> {
         if !(1..=WORKERS_MAX).contains(&self.workers) {
             return Err(PoolError::Config { field: "workers" });
+        }
+        if self.trace_events > TRACE_EVENTS_MAX {
+            return Err(PoolError::Config { field: "trace_events" });
         }
         if self.name.contains('\0') {
             return Err(PoolError::Config { field: "name" });

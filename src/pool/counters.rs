@@ -27,6 +27,10 @@ pub struct PoolCounters {
     pub uncompensated: u64,
     /// Detached work, visits included, that waits for a worker.
     pub queued: usize,
+    /// An estimate of what is there to be taken beyond one piece for each worker that looks for
+    /// work or sleeps: queued work and shown join frames. Above zero for long, more workers would
+    /// help; always zero, finer pieces might.
+    pub surplus: usize,
     /// Detached work that was abandoned because the pool ended.
     pub abandoned: u64,
     /// Panics that nobody joined.
@@ -129,6 +133,7 @@ impl Registry {
     fn counters(&self) -> PoolCounters {
         let mut rows: Vec<WorkerCounters> = self.rows.iter().map(|row| row.tally.read()).collect();
         let sum = |count: fn(&WorkerCounters) -> u64| rows.iter().map(count).sum();
+        let shown: usize = self.rows.iter().map(|row| row.frames.len()).sum();
         let crew = self.crew.counts();
         let workers = crew.threads();
         let mut counters = PoolCounters {
@@ -139,6 +144,7 @@ impl Registry {
             // Relaxed, here and below: figures for a reader, no order between them.
             uncompensated: self.uncompensated.load(Ordering::Relaxed) as u64,
             queued: self.queued(),
+            surplus: (self.queued() + shown).saturating_sub(self.sleep.idle()),
             abandoned: self.abandoned.load(Ordering::Relaxed) as u64, // Relaxed: as above
             panics: self.panics.load(Ordering::Relaxed) as u64,       // Relaxed: as above
             // Relaxed: as above

@@ -4,16 +4,21 @@
 //! then the threads end by themselves. Hosts that must not leave threads behind at exit call
 //! `laneway_pool_shutdown` first.
 
+mod broadcast;
 mod completion;
 mod fork;
 mod region;
 mod work;
 
 use std::ffi::c_void;
+use std::sync::Arc;
 
-use laneway::pool::{Pool, PoolConfig, PoolCounters, PoolError, Report as Ended, Shutdown};
+use laneway::pool::{
+    Pool, PoolConfig, PoolCounters, PoolError, Report as Ended, Shutdown, ThreadHook,
+};
 
 use crate::boundary::{boundary, boundary_or};
+use crate::callback::UserData;
 use crate::convert::{Out, given, limit_or_ages, text};
 use crate::error::{Failure, Report, laneway_error};
 use crate::handle::{Counted, Handle, Opaque, borrow, release, retain, share};
@@ -21,6 +26,7 @@ use crate::options::{self, Versioned};
 use crate::status::laneway_code::*;
 use crate::status::laneway_status;
 
+pub use broadcast::*;
 pub use completion::*;
 pub use fork::*;
 pub use region::*;
@@ -37,6 +43,10 @@ impl Handle for laneway_pool {
 }
 
 impl Counted for laneway_pool {}
+
+/// Called on a worker thread, when it starts or ends; several at the same time.
+pub type laneway_thread_fn =
+    Option<unsafe extern "C-unwind" fn(user_data: *mut c_void, worker: usize)>;
 
 /// How a pool is built. Zero and NULL mean the default in every field.
 #[repr(C)]
@@ -58,6 +68,17 @@ pub struct laneway_pool_options {
     pub name: *const c_void,
     /// Bytes of `name`.
     pub name_len: usize,
+    /// Threads over `workers` that may be there while workers block. Default: 256.
+    pub max_blocking: u64,
+    /// How many events each worker keeps for `laneway_pool_write_trace`, 8 bytes each. Default:
+    /// none.
+    pub trace_events: u64,
+    /// Called on each worker thread before its first piece of work.
+    pub thread_start: laneway_thread_fn,
+    /// Called on each worker thread after its last piece of work.
+    pub thread_exit: laneway_thread_fn,
+    /// Passed to both. Borrowed until the threads of the pool have ended.
+    pub hooks_user_data: *mut c_void,
 }
 
 // SAFETY: words and pairs of half words, without padding; integers and pointers accept any bytes.
@@ -91,6 +112,16 @@ pub struct laneway_pool_counters {
     pub wakes: u64,
     /// Panics that nobody joined.
     pub panics: u64,
+    /// An estimate of what is there to be taken beyond one piece for each idle worker.
+    pub surplus: u64,
+    /// Threads that worked while others were blocked and now wait.
+    pub benched: u64,
+    /// Times that a worker blocked and no thread could take its place.
+    pub uncompensated: u64,
+    /// Times the system refused a thread.
+    pub threads_refused: u64,
+    /// Detached work that was abandoned because the pool ended.
+    pub abandoned: u64,
 }
 
 // SAFETY: words without padding; integers accept any bytes.
@@ -164,7 +195,22 @@ fn config(options: &laneway_pool_options) -> Result<PoolConfig, Failure> {
     if !name.is_empty() {
         config.name = name.to_owned();
     }
+    if options.max_blocking != 0 {
+        config.max_blocking = usize::try_from(options.max_blocking).unwrap_or(usize::MAX);
+    }
+    config.trace_events = usize::try_from(options.trace_events).unwrap_or(usize::MAX);
+    config.thread_start = hook(options.thread_start, options.hooks_user_data);
+    config.thread_exit = hook(options.thread_exit, options.hooks_user_data);
     Ok(config)
+}
+
+/// A hook of the options.
+fn hook(function: laneway_thread_fn, user_data: *mut c_void) -> Option<ThreadHook> {
+    let (function, user_data) = (function?, UserData::borrowed(user_data));
+    Some(Arc::new(move |worker| {
+        // SAFETY: by the contract of the options: on any thread, until the last one has ended.
+        unsafe { function(user_data.pointer(), worker) }
+    }))
 }
 
 fn counters(of: &PoolCounters) -> laneway_pool_counters {
@@ -180,6 +226,11 @@ fn counters(of: &PoolCounters) -> laneway_pool_counters {
         parks: of.parks,
         wakes: of.wakes,
         panics: of.panics,
+        surplus: of.surplus as u64,
+        benched: of.benched as u64,
+        uncompensated: of.uncompensated,
+        threads_refused: of.threads_refused,
+        abandoned: of.abandoned,
     }
 }
 

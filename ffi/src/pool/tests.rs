@@ -20,6 +20,8 @@ fn zero_options_are_the_default_configuration() {
 #[test]
 fn each_option_reaches_its_field() {
     let options = laneway_pool_options {
+        max_blocking: 9,
+        trace_events: 77,
         workers: 3,
         stack_size: 1 << 20,
         keep_alive_ns: 5_000_000,
@@ -30,6 +32,8 @@ fn each_option_reaches_its_field() {
     let config = config(&options).expect("in range");
     assert_eq!((config.workers, config.name.as_str()), (3, "bees"));
     assert_eq!(config.stack_size, Some(1 << 20));
+    assert_eq!((config.max_blocking, config.trace_events), (9, 77));
+    assert!(config.thread_start.is_none() && config.thread_exit.is_none());
     assert_eq!(config.keep_alive.as_millis(), 5);
 }
 

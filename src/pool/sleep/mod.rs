@@ -118,6 +118,13 @@ impl Sleep {
         self.word.fetch_add(Word::ONE_CHANGE, Ordering::Release);
     }
 
+    /// Workers that sleep or search.
+    pub(crate) fn idle(&self) -> usize {
+        // Relaxed: a reading for statistics.
+        let word = Word(self.word.load(Ordering::Relaxed));
+        word.sleeping() + word.searching()
+    }
+
     /// Workers that are on the stack.
     pub(crate) fn sleeping(&self) -> usize {
         // Relaxed: a reading for statistics and hints.
