@@ -57,11 +57,17 @@ gate_fmt() { cargo fmt --all --check; }
 
 gate_tidy() { cargo test --locked -p laneway --test tidy; }
 
-gate_clippy() { cargo clippy --locked --workspace --all-targets -- -D warnings; }
+gate_clippy() {
+    cargo clippy --locked --workspace --all-targets -- -D warnings &&
+        cargo clippy --locked -p laneway --lib --test observability --features tracing,metrics -- -D warnings
+}
 
 gate_docs() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps -p laneway -p laneway-ffi; }
 
-gate_test() { cargo test --locked -p laneway -p laneway-ffi -p laneway-cli -p laneway-shared-store; }
+gate_test() {
+    cargo test --locked -p laneway -p laneway-ffi -p laneway-cli -p laneway-shared-store &&
+        cargo test --locked -p laneway --features tracing,metrics --test observability --test coordinator
+}
 
 gate_loom() { bash loom-tests/run.sh; }
 

@@ -12,6 +12,7 @@ use super::marks::Marks;
 use super::multi::Multi;
 use super::observe::{CoordinatorConfig, JobEvent};
 use super::owner::Owners;
+use super::span;
 use super::stats::Stats;
 use super::timings::Timings;
 use crate::pool::{Farewell, Pool, unwind};
@@ -115,6 +116,7 @@ impl Inner {
 
     /// Tells the observer, if there is one.
     pub(crate) fn observe(&self, event: &JobEvent<'_>) {
+        span::tell(event);
         if let Some(observer) = &self.config.observer
             && let Err(payload) = unwind::halt(|| observer.event(event))
         {

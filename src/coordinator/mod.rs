@@ -29,6 +29,8 @@ mod job;
 mod keys;
 mod latest;
 mod marks;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod multi;
 mod observe;
 mod outcome;
@@ -36,6 +38,7 @@ mod owner;
 mod retry;
 mod run;
 mod running;
+mod span;
 mod state;
 mod stats;
 mod stray;
@@ -50,6 +53,8 @@ mod watch;
 use std::fmt;
 use std::time::Duration;
 
+#[cfg(feature = "metrics")]
+pub use self::metrics::MetricsObserver;
 pub use context::{JobContext, UndoContext};
 pub use control::JobStatus;
 pub use delay::Delay;
@@ -81,6 +86,7 @@ use inner::{Inner, Phase};
 use job::Body;
 use multi::Part;
 use run::Run;
+use span::JobSpan;
 
 /// What a [`Coordinator::shutdown`] came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,7 +177,7 @@ impl Coordinator {
             return Err(refuse(job));
         }
         let is_measured = self.inner().config().sampling.takes();
-        let is_plain = !is_measured && !self.inner().is_watched();
+        let is_plain = !is_measured && !self.inner().is_watched() && !JobSpan::is_wanted();
         match job {
             Job { body: Body::Once(Some(body)), options: None } if is_plain => {
                 self.inner().stats().created();
@@ -198,6 +204,7 @@ impl Coordinator {
     fn prepare<T: Send + 'static>(&self, mut run: Run<T>) -> Box<Run<T>> {
         self.inner().stats().created();
         run.begin_to_wait();
+        run.set_span();
         self.inner().observe(&JobEvent::Submitted { key: run.ticket().key() });
         run.set_deadlines();
         Box::new(run)

@@ -28,6 +28,7 @@ use super::job::{Body, Job, OpenTokens, Options, Rules};
 use super::marks::Pass;
 use super::outcome::JobOutcome;
 use super::owner::Owner;
+use super::span::JobSpan;
 use super::state::{Action, Ending, Event, Part, Stage, State};
 use super::timings::Moments;
 use super::token::{TokenEnd, Tokens};
@@ -56,6 +57,8 @@ pub(crate) struct Run<T: Send + 'static> {
     detached: bool,
     /// When it was submitted and started, if it is measured.
     moments: Option<Moments>,
+    /// A child of the submitter's span.
+    span: JobSpan,
     /// Whether it is measured, if that was decided before.
     is_measured: Option<bool>,
     /// The marks of its key have let it start, and its owner is asked for.
@@ -86,6 +89,7 @@ impl<T: Send + 'static> Run<T> {
             published: false,
             detached: false,
             moments: None,
+            span: JobSpan::none(),
             is_measured: None,
             let_through: false,
             other_keys: Box::default(),
@@ -115,6 +119,11 @@ impl<T: Send + 'static> Run<T> {
             let submitted = inner.pool().clock().now();
             self.moments = Some(Moments { submitted, started: None });
         }
+    }
+
+    /// It is submitted in the span of its submitter.
+    pub(crate) fn set_span(&mut self) {
+        self.span = JobSpan::new(self.ticket.key());
     }
 
     /// Its first attempt begins: it has waited.
@@ -380,17 +389,17 @@ fn discard_run<T: Send + 'static>(run: Box<Run<T>>) {
 
 impl<T: Send + 'static> Steps for Run<T> {
     fn step(&mut self, lane: &LaneRef<Entry>) -> Step {
-        match self.news(lane) {
+        self.span.clone().within(|| match self.news(lane) {
             Some(event) => self.go(event, lane),
             None => Step::Waiting,
-        }
+        })
     }
 
     fn enter(&mut self, lane: &LaneRef<Entry>, pass: Pass) -> Step {
-        match self.first_turn(lane, pass) {
+        self.span.clone().within(|| match self.first_turn(lane, pass) {
             Some(event) => self.go(event, lane),
             None => Step::Waiting,
-        }
+        })
     }
 
     fn supersede(mut self: Box<Self>) {

@@ -15,6 +15,7 @@ use super::entry::Entry;
 use super::error::JobError;
 use super::job::Body;
 use super::running::{self, Shown};
+use super::span::JobSpan;
 use super::token::Tokens;
 use crate::lane::LaneRef;
 use crate::pool::Work;
@@ -46,18 +47,20 @@ impl<T: Send + 'static> Stray<T> {
         let slot = Arc::new(Mutex::new(None));
         let (back, lane) = (slot.clone(), lane.clone());
         let inner = lane.owner().clone();
+        let span = JobSpan::current();
         let run = move || {
             let shown = Shown::new(lane.hash());
             let now = lane.owner().pool().clock().now();
             running::begun(attempt, false, lane.owner().origin(), now);
-            let result = current::within(&lane, || match &mut body {
+            let call = || match &mut body {
                 Body::Once(once) => {
                     let once = once.take().expect("it is sent out once");
                     unwind::halt(|| once.call(&mut context))
                 }
                 Body::Repeatable(body) => unwind::halt(|| body(&mut context)),
                 Body::Future(_) => unreachable!("a future is polled by its lane"),
-            });
+            };
+            let result = current::within(&lane, || span.within(call));
             drop(shown);
             drop(context);
             let returned = Returned { body, result };

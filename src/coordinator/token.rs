@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::entry::Entry;
 use super::error::JobError;
+use super::span::{self, JobSpan};
 use super::token_group::{End, Finished, Hold, TokenGroup};
 use crate::lane::LaneRef;
 
@@ -55,11 +56,12 @@ impl From<End<&JobError>> for TokenEnd {
 pub struct Token {
     /// `None` if it was taken when nobody waited any more.
     hold: Option<Hold<JobError, LaneRef<Entry>>>,
+    span: JobSpan,
 }
 
 impl Token {
     pub(crate) fn new(hold: Option<Hold<JobError, LaneRef<Entry>>>) -> Self {
-        Self { hold }
+        Self { hold, span: JobSpan::current() }
     }
 
     /// What it stands for has ended well.
@@ -76,14 +78,16 @@ impl Token {
     /// thread. False if it was finished before; then nothing has changed.
     pub fn finish(&self, end: Result<(), JobError>) -> bool {
         let Some(hold) = &self.hold else { return true };
-        match hold.finish(end) {
-            Finished::Settled | Finished::FirstFailure => {
-                hold.group().context().wake();
-                true
-            }
-            Finished::Nothing => true,
-            Finished::Twice => false,
+        let told = span::of_token(&end);
+        let finished = hold.finish(end);
+        if finished == Finished::Twice {
+            return false;
         }
+        self.span.within(|| span::tell_token(told));
+        if finished != Finished::Nothing {
+            hold.group().context().wake();
+        }
+        true
     }
 
     /// False once nobody waits for it: the attempt was cancelled, timed out or has been given up.

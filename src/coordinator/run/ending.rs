@@ -61,6 +61,10 @@ impl<T: Send + 'static> Run<T> {
 
     /// Drops what the user gave, then stores the outcome; once.
     pub(super) fn publish(&mut self, outcome: JobOutcome<T>) {
+        self.span.clone().within(|| self.publish_inside(outcome));
+    }
+
+    fn publish_inside(&mut self, outcome: JobOutcome<T>) {
         self.give_up_attempt();
         self.leave_queue();
         let body = std::mem::replace(&mut self.body, Body::Once(None));
