@@ -500,6 +500,200 @@ private:
   }
 };
 
+/* What is known of one persistent task at one moment. */
+class task {
+public:
+  explicit task(laneway_task *owned) noexcept : raw_(owned) {}
+  /* Its fields; what they point to lives as long as this object. */
+  laneway_task_view view() const noexcept {
+    laneway_task_view seen;
+    laneway_task_view_init(&seen, sizeof seen);
+    laneway_task_read(raw_.get(), &seen);
+    return seen;
+  }
+
+private:
+  struct deleter {
+    void operator()(laneway_task *owned) const noexcept { laneway_task_free(owned); }
+  };
+  std::unique_ptr<laneway_task, deleter> raw_;
+};
+
+/* The bytes of a field, as characters. */
+inline std::string_view text(const laneway_bytes &bytes) noexcept {
+  return {reinterpret_cast<const char *>(bytes.ptr), bytes.len};
+}
+
+/* An answer that comes when the change is durable. */
+class pending {
+public:
+  explicit pending(laneway_pending *owned) noexcept : raw_(owned) {}
+  bool is_done() const noexcept { return laneway_pending_is_done(raw_.get()); }
+  /* LANEWAY_ETIMEDOUT leaves it as it is. */
+  result<task> wait(std::chrono::nanoseconds timeout = forever) const {
+    laneway_task *answered = nullptr;
+    laneway_error *why = nullptr;
+    const laneway_status code =
+        laneway_pending_wait(raw_.get(), detail::nanoseconds(timeout), &answered, &why);
+    return code == LANEWAY_OK ? result<task>(task(answered)) : result<task>(code, error(why));
+  }
+
+private:
+  struct deleter {
+    void operator()(laneway_pending *owned) const noexcept { laneway_pending_free(owned); }
+  };
+  std::unique_ptr<laneway_pending, deleter> raw_;
+};
+
+/* The right to report the end of a run, from any thread. Destroyed unused, the run has failed. */
+class completion {
+public:
+  explicit completion(laneway_completion *owned) noexcept : raw_(owned) {}
+  bool is_cancelled() const noexcept { return laneway_completion_is_cancelled(raw_.get()); }
+  /* Its fields; what they point to lives as long as this object. */
+  laneway_task_view view() const noexcept {
+    laneway_task_view seen;
+    laneway_task_view_init(&seen, sizeof seen);
+    laneway_completion_read(raw_.get(), &seen);
+    return seen;
+  }
+  result<pending> checkpoint(std::string_view state) const {
+    laneway_pending *asked = nullptr;
+    const laneway_status code =
+        laneway_completion_checkpoint(raw_.get(), state.data(), state.size(), &asked);
+    return answer(code, asked);
+  }
+  /* Ends the run: this object is empty afterwards. */
+  result<pending> complete(std::string_view result = {}) {
+    laneway_pending *asked = nullptr;
+    const laneway_status code =
+        laneway_completion_complete(raw_.release(), result.data(), result.size(), &asked);
+    return answer(code, asked);
+  }
+
+  static result<pending> answer(laneway_status code, laneway_pending *asked) {
+    return code == LANEWAY_OK ? result<pending>(pending(asked)) : result<pending>(code, error());
+  }
+
+private:
+  struct deleter {
+    void operator()(laneway_completion *owned) const noexcept { laneway_completion_free(owned); }
+  };
+  std::unique_ptr<laneway_completion, deleter> raw_;
+};
+
+/* An executor's view of the task that it begins; valid until it returns. */
+class task_context {
+public:
+  explicit task_context(laneway_task_context *borrowed) noexcept : raw_(borrowed) {}
+  bool is_cancelled() const noexcept { return laneway_task_context_is_cancelled(raw_); }
+  laneway_task_view view() const noexcept {
+    laneway_task_view seen;
+    laneway_task_view_init(&seen, sizeof seen);
+    laneway_task_context_read(raw_, &seen);
+    return seen;
+  }
+  /* Takes the right to report the end: return LANEWAY_PENDING. Empty if it was taken before. */
+  completion defer() { return completion(laneway_task_context_defer(raw_)); }
+  /* Success with a result, to be returned. */
+  laneway_status done(std::string_view result) noexcept {
+    return laneway_task_context_done(raw_, result.data(), result.size());
+  }
+  /* A failure with a text, to be returned. */
+  laneway_status fail(std::string_view text,
+                      laneway_failure_kind kind = LANEWAY_FAILURE_RUN) noexcept {
+    return laneway_task_context_fail(raw_, kind, text.data(), text.size());
+  }
+
+private:
+  laneway_task_context *raw_;
+};
+
+/* Persistent tasks. Copies share the service. */
+class task_service : public detail::counted<laneway_task_service, laneway_task_service_retain,
+                                            laneway_task_service_release> {
+public:
+  using counted::counted;
+
+  static laneway_task_service_options options() noexcept {
+    laneway_task_service_options options;
+    laneway_task_service_options_init(&options, sizeof options);
+    return options;
+  }
+
+  static result<task_service> open(const pool &pool, const laneway_task_service_options &options) {
+    laneway_task_service *opened = nullptr;
+    laneway_error *why = nullptr;
+    const laneway_status code = laneway_task_service_open(pool.raw(), &options, &opened, &why);
+    return code == LANEWAY_OK ? result<task_service>(task_service(opened))
+                              : result<task_service>(code, error(why));
+  }
+
+  /* `execute(task_context &)` begins the tasks called `name`, several at a time. What it throws is a
+   * failure of the run, with its text. */
+  template <class Execute> status executor(std::string_view name, Execute execute) {
+    laneway_executor_vtable vtable;
+    laneway_executor_vtable_init(&vtable, sizeof vtable);
+    vtable.start = begin<Execute>;
+    return laneway_task_service_register(raw(), name.data(), name.size(), &vtable,
+                                         new Execute(std::move(execute)), detail::drop<Execute>,
+                                         nullptr);
+  }
+
+  static laneway_new_task new_task(std::string_view id, std::string_view name,
+                                   std::string_view params = {}) noexcept {
+    laneway_new_task made;
+    laneway_new_task_init(&made, sizeof made);
+    made.id = id.data();
+    made.id_len = id.size();
+    made.name = name.data();
+    made.name_len = name.size();
+    made.params = params.data();
+    made.params_len = params.size();
+    return made;
+  }
+
+  result<pending> start(const laneway_new_task &task) const {
+    laneway_pending *asked = nullptr;
+    const laneway_status code = laneway_task_service_start(raw(), &task, &asked);
+    return completion::answer(code, asked);
+  }
+  result<pending> end_of(std::string_view id) const {
+    laneway_pending *asked = nullptr;
+    const laneway_status code = laneway_task_service_end_of(raw(), id.data(), id.size(), &asked);
+    return completion::answer(code, asked);
+  }
+  result<pending> remove(std::string_view id) const {
+    laneway_pending *asked = nullptr;
+    const laneway_status code = laneway_task_service_remove(raw(), id.data(), id.size(), &asked);
+    return completion::answer(code, asked);
+  }
+  result<pending> cancel(std::string_view id, std::chrono::nanoseconds grace) const {
+    laneway_pending *asked = nullptr;
+    const laneway_status code = laneway_task_service_cancel(raw(), id.data(), id.size(),
+                                                            detail::nanoseconds(grace), &asked);
+    return completion::answer(code, asked);
+  }
+  /* The task as of the last commit. */
+  result<task> get(std::string_view id) const {
+    laneway_task *found = nullptr;
+    const laneway_status code = laneway_task_service_get(raw(), id.data(), id.size(), &found);
+    return code == LANEWAY_OK ? result<task>(task(found)) : result<task>(code, error());
+  }
+  status shutdown(std::chrono::nanoseconds timeout = forever) const {
+    return laneway_task_service_shutdown(raw(), detail::nanoseconds(timeout), nullptr);
+  }
+
+private:
+  template <class Execute>
+  static laneway_status begin(void *user_data, laneway_task_context *raw) noexcept {
+    task_context context(raw);
+    Execute &execute = *static_cast<Execute *>(user_data);
+    return detail::contained([&] { return detail::answer(execute, context); },
+                             [&](const char *text) { return context.fail(text); });
+  }
+};
+
 } // namespace laneway
 
 #endif

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <future>
 #include <memory>
 #include <string>
 #include <utility>
@@ -82,6 +83,50 @@ void copies_share_and_moves_empty(laneway::coordinator jobs) {
   CHECK(third.cancel().code() == LANEWAY_EALREADY);
 }
 
+void a_task_runs_to_its_durable_end(const laneway::pool &pool) {
+  using service = laneway::task_service;
+  const auto drops = std::make_shared<int>(0);
+  {
+    laneway_task_service_options options = service::options();
+    options.backend = LANEWAY_STORE_MEMORY;
+    service tasks = service::open(pool, options).value();
+    const auto begun = std::make_shared<std::promise<laneway::completion>>();
+    const auto echo = [drops](laneway::task_context &context) {
+      return context.done(laneway::text(context.view().params));
+    };
+    const auto later = [begun](laneway::task_context &context) {
+      begun->set_value(context.defer());
+      return LANEWAY_PENDING;
+    };
+    CHECK(tasks.executor("echo", echo).ok());
+    CHECK(tasks.executor("later", later).ok());
+    CHECK(tasks.executor("echo", echo).code() == LANEWAY_EEXISTS);
+
+    laneway_new_task job = service::new_task("a", "echo", "hello");
+    job.flags = LANEWAY_NEW_TASK_KEEP;
+    CHECK(tasks.start(job).value().wait(a_while).value().view().created == 1);
+    const laneway::task ended = tasks.end_of("a").value().wait(a_while).value();
+    CHECK(laneway::text(ended.view().result) == "hello");
+    CHECK(laneway::text(tasks.get("a").value().view().id) == "a");
+    CHECK(tasks.get("b").code() == LANEWAY_ENOTFOUND);
+    CHECK(tasks.remove("a").value().wait(a_while).ok());
+    CHECK(tasks.start(service::new_task("x", "nobody")).value().wait(a_while).code() ==
+          LANEWAY_ENOTFOUND);
+
+    CHECK(tasks.start(service::new_task("b", "later")).value().wait(a_while).ok());
+    laneway::completion run = begun->get_future().get();
+    CHECK(tasks.cancel("b", a_while).value().wait(a_while).ok());
+    CHECK(tasks.end_of("b").value().wait(std::chrono::nanoseconds(0)).code() ==
+          LANEWAY_ETIMEDOUT);
+    CHECK(run.is_cancelled() && laneway::text(run.view().id) == "b");
+    CHECK(run.complete("still").value().wait(a_while).ok());
+    CHECK(tasks.end_of("b").value().wait(a_while).value().view().outcome ==
+          LANEWAY_TASK_OUTCOME_COMPLETED);
+    CHECK(tasks.shutdown(a_while).ok());
+  }
+  CHECK(drops.use_count() == 1);
+}
+
 #if defined(__cpp_exceptions)
 void what_a_callable_throws_does_not_reach_the_library(laneway::pool &pool,
                                                        laneway::coordinator &jobs) {
@@ -124,6 +169,7 @@ int main() {
   captures_are_dropped_once(pool, jobs);
   a_lost_token_abandons_its_job(jobs);
   copies_share_and_moves_empty(jobs);
+  a_task_runs_to_its_durable_end(pool);
 #if defined(__cpp_exceptions)
   what_a_callable_throws_does_not_reach_the_library(pool, jobs);
 #endif
