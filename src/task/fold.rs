@@ -30,7 +30,7 @@ pub struct Duties {
 }
 
 /// What came of a batch.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Folded {
     /// The state after it, not yet committed.
     pub state: State,

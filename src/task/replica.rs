@@ -76,6 +76,7 @@ enum Asker {
     Outbox(TaskId, AllocationId),
 }
 
+#[derive(Clone, Debug)]
 struct Flight {
     number: u64,
     askers: Vec<Asker>,
@@ -86,6 +87,7 @@ struct Flight {
 }
 
 /// One node's part in the state.
+#[derive(Clone, Debug)]
 pub struct Replica {
     view: Arc<State>,
     ledger: Ledger,
