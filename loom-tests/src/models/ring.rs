@@ -8,7 +8,7 @@ use crate::sync::Arc;
 
 /// Breaks if a word can be seen before it is counted or after it was overwritten.
 pub(crate) fn a_reader_sees_a_run_of_the_newest_words() {
-    check(Bound::Full, || {
+    check(Bound::Preemptions(3), || {
         let ring = Arc::new(Ring::new(3));
         let writer = {
             let ring = Arc::clone(&ring);
