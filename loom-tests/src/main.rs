@@ -58,8 +58,6 @@ mod pool {
     mod registry;
     pub(crate) mod ring;
     mod scope;
-    #[path = "../../loom-tests/src/stand_in/seats.rs"]
-    mod seats;
     pub(crate) mod sleep;
     #[path = "../../loom-tests/src/stand_in/pool.rs"]
     mod stand_in;

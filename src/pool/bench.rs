@@ -12,6 +12,7 @@
 use parking_lot::Mutex;
 
 use super::crew::{Counts, Hire};
+use super::priority::Tray;
 use super::registry::Registry;
 use super::seats::{Desk, Taken};
 use super::sleep::LastLook;
@@ -19,7 +20,7 @@ use super::station::Station;
 use super::thread::Thread;
 use super::{frame::FramePtr, rows::Row, worker};
 use crate::sync::deque::Worker as Deque;
-use crate::sync::{Arc, Ordering, Parker};
+use crate::sync::{Arc, Ordering, Parker, fence};
 
 /// See the page.
 #[derive(Default)]
@@ -54,11 +55,40 @@ impl Registry {
     /// # Errors
     /// What the system said when it refused the thread; it is counted.
     pub(super) fn hire(&self) -> std::io::Result<Hired> {
+        self.hire_one(false)
+    }
+
+    /// To be called after timed work was posted: if nobody is idle, one thread more runs that, and
+    /// nothing else (`Worker::has_errand`).
+    pub(super) fn see_to_timed(&self) {
+        // Relaxed: ordered by the fence [post] after the work was posted; see `begin_errand`.
+        if !self.sleep.has_idle() && !self.errand.swap(true, Ordering::Relaxed) {
+            let hired = self.hire_one(true);
+            if !matches!(hired, Ok(Hired::Yes)) {
+                // Relaxed: as above; there is nobody on an errand.
+                self.errand.store(false, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// To be called by a thread that may be on an errand, before it looks for timed work.
+    pub(super) fn begin_errand(&self) {
+        // Relaxed: ordered by the fence.
+        if self.errand.load(Ordering::Relaxed) {
+            // Relaxed: as above.
+            self.errand.store(false, Ordering::Relaxed);
+            // SeqCst fence [post]: a poster that found the mark set is before it, and its work is
+            // seen by the look that follows; one that comes later hires another thread.
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    fn hire_one(&self, over: bool) -> std::io::Result<Hired> {
         let mut bench = self.bench.0.lock();
         if self.phase.is_ending() {
             return Ok(Hired::Full);
         }
-        match self.crew.hire() {
+        match self.crew.hire(over) {
             Hire::Enough => Ok(Hired::Yes),
             Hire::Full => Ok(Hired::Full),
             Hire::Bench => {
@@ -125,8 +155,10 @@ impl Registry {
 
     pub(super) fn new_desk(&self, index: usize) -> Desk {
         let (frames, visits): (Deque<FramePtr>, _) = (Deque::new_lifo(), Deque::new_fifo());
-        self.rows.add(index, Row::new(frames.stealer(), Some(visits.stealer())));
-        Desk { frames, visits }
+        let tray = Tray::new();
+        let row = Row::new(frames.stealer(), Some(visits.stealer()), Some(tray.stealers()));
+        self.rows.add(index, row);
+        Desk { frames, visits, tray }
     }
 
     /// The calling worker sits down, if too many are active, until it is called. It holds no work
@@ -143,7 +175,7 @@ impl Registry {
         drop(bench);
         // SeqCst fence [park]: as in `Sleep::lie_down`: this thread no longer counts. Whoever looks
         // for quiescence sees that, or this sees that he waits, or that all others sleep.
-        crate::sync::fence(Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         if matches!(self.notice_quiet(), LastLook::End) {
             self.sleep.wake_all();
         } else if self.work_waits() {
@@ -177,7 +209,7 @@ impl Registry {
     /// one to work, if that is wanted and can be.
     pub(super) fn replace(&self, counts: Counts) {
         // SeqCst fence [strength]: pairs with the one in `see_to_strength`; see `crew.rs`.
-        crate::sync::fence(Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         if !counts.lacks() || (counts.active() > 0 && self.sleep.has_idle()) {
             return;
         }
@@ -190,7 +222,7 @@ impl Registry {
     /// To be called by a worker that stops searching because it found work.
     pub(super) fn see_to_strength(&self) {
         // SeqCst fence [strength]: pairs with the one in `replace`; see `crew.rs`.
-        crate::sync::fence(Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         if self.crew.counts().lacks() && !self.sleep.has_idle() {
             let _refused_is_counted = self.hire();
         }

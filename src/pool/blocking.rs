@@ -165,6 +165,7 @@ pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
 
 impl Registry {
     pub(super) fn enter_blocking(&self) -> Result<Blocking<'_>, PoolError> {
+        self.check_fork()?;
         let Some(station) = Station::worker_below(self) else { return Ok(Blocking(None)) };
         let resting = Cell::new(Some(self.begin_rest(station, Rest::Waiting)));
         if self.gives_up(&resting) {
@@ -192,6 +193,9 @@ impl Registry {
     }
 
     fn begin_rest(&self, station: &Station, rest: Rest) -> Resting<'_> {
+        if self.is_forked() && rest == Rest::Waiting {
+            panic!("a join or scope cannot end after a fork: the other half is in the parent");
+        }
         self.hand_over_rest(station);
         let row = self.rows.at(station.row());
         let before = row.rest();
@@ -201,7 +205,7 @@ impl Registry {
             Some(before) => self.crew.exchange(before, rest),
         };
         let resting = Resting { registry: self, row, rest, before };
-        if before.is_none() || counts.active() == 0 {
+        if (before.is_none() || counts.active() == 0) && !self.is_forked() {
             self.replace(counts);
         }
         resting

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::PoolError;
 use super::sleep::WORKERS_MAX;
+use super::{PoolError, affinity};
 
 /// Receives the panics of work that nobody joins.
 pub type PanicHandler = Arc<dyn Fn(Box<dyn Any + Send>) + Send + Sync>;
@@ -50,6 +50,10 @@ pub struct PoolConfig {
     /// How long a thread that is not needed stays: one that worked while another was blocked, the
     /// timekeeper. Default: 10 seconds.
     pub keep_alive: Duration,
+    /// Pins the workers to processors, one after the other of those that the process may use.
+    /// Threads that work while others are blocked are not pinned. Default: false. No effect where
+    /// the system has no such call (other than Linux), or refuses it.
+    pub pin: bool,
     /// Receives the panic of work that nobody joins, on the thread where it happened.
     ///
     /// `None`: the panic hook has already reported it when it began; the process and the worker
@@ -74,6 +78,7 @@ impl Default for PoolConfig {
             stack_size: None,
             max_blocking: 256,
             keep_alive: Duration::from_secs(10),
+            pin: false,
             panic_handler: None,
             thread_start: None,
             thread_exit: None,
@@ -102,6 +107,13 @@ impl PoolConfig {
         room.saturating_add(self.max_blocking).min(WORKERS_MAX)
     }
 
+    /// The calling thread is worker `index`, and begins.
+    pub(super) fn place(&self, index: usize) {
+        if self.pin && index < self.workers {
+            affinity::pin(index);
+        }
+    }
+
     /// The name of worker `index`.
     pub(super) fn thread_name(&self, index: usize) -> String {
         format!("{}-{index}", self.name)
@@ -116,6 +128,7 @@ impl fmt::Debug for PoolConfig {
             .field("stack_size", &self.stack_size)
             .field("max_blocking", &self.max_blocking)
             .field("keep_alive", &self.keep_alive)
+            .field("pin", &self.pin)
             .field("panic_handler", &self.panic_handler.is_some())
             .field("thread_start", &self.thread_start.is_some())
             .field("thread_exit", &self.thread_exit.is_some())

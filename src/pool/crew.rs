@@ -157,11 +157,12 @@ impl Crew {
         Counts(self.word.fetch_add(delta, Ordering::Relaxed).wrapping_add(delta))
     }
 
-    /// Counts one more thread as active, if fewer are than should be and there may be one.
-    pub(crate) fn hire(&self) -> Hire {
+    /// Counts one more thread as active, if fewer are than should be, or `over` says that it may be
+    /// one more than that for an errand, and there may be one.
+    pub(crate) fn hire(&self, over: bool) -> Hire {
         let mut hire = Hire::Enough;
         self.update(|now| {
-            hire = self.source(now);
+            hire = self.source(now, over);
             match hire {
                 Hire::Enough | Hire::Full => None,
                 Hire::Bench => Some(now.0 + ACTIVE_ONE - BENCHED_ONE),
@@ -171,8 +172,8 @@ impl Crew {
         hire
     }
 
-    fn source(&self, now: Counts) -> Hire {
-        if !now.lacks() {
+    fn source(&self, now: Counts, over: bool) -> Hire {
+        if !now.lacks() && !over {
             Hire::Enough
         } else if now.benched() > 0 {
             Hire::Bench
@@ -245,11 +246,11 @@ mod tests {
     #[test]
     fn a_thread_that_blocks_is_replaced_up_to_the_spares() {
         let crew = Crew::new(2, 1, 10);
-        assert_eq!(crew.hire(), Hire::Enough);
+        assert_eq!(crew.hire(false), Hire::Enough);
         assert!(crew.enter(Rest::Away).lacks());
-        assert_eq!(crew.hire(), Hire::Start);
+        assert_eq!(crew.hire(false), Hire::Start);
         assert!(crew.enter(Rest::Waiting).lacks());
-        assert_eq!(crew.hire(), Hire::Full);
+        assert_eq!(crew.hire(false), Hire::Full);
         let counts = crew.counts();
         assert_eq!((counts.active(), counts.waiting(), counts.away()), (1, 1, 1));
     }
@@ -258,22 +259,22 @@ mod tests {
     fn the_limit_holds_whatever_the_target_is() {
         let crew = Crew::new(2, 256, 3);
         crew.enter(Rest::Away);
-        assert_eq!(crew.hire(), Hire::Start);
+        assert_eq!(crew.hire(false), Hire::Start);
         crew.enter(Rest::Away);
-        assert_eq!(crew.hire(), Hire::Full);
+        assert_eq!(crew.hire(false), Hire::Full);
     }
 
     #[test]
     fn who_comes_back_makes_a_surplus_that_sits_down_and_is_called_again() {
         let crew = Crew::new(1, 4, 10);
         crew.enter(Rest::Away);
-        assert_eq!(crew.hire(), Hire::Start);
+        assert_eq!(crew.hire(false), Hire::Start);
         crew.leave(Rest::Away);
         assert!(crew.counts().has_surplus());
         assert!(crew.sit_down());
         assert!(!crew.sit_down(), "one stays");
         crew.enter(Rest::Waiting);
-        assert_eq!(crew.hire(), Hire::Bench);
+        assert_eq!(crew.hire(false), Hire::Bench);
         assert_eq!((crew.counts().threads(), crew.counts().benched()), (2, 0));
     }
 
@@ -281,8 +282,8 @@ mod tests {
     fn a_target_can_be_moved_both_ways() {
         let crew = Crew::new(2, 0, 10);
         assert_eq!(crew.set_target(3), 2);
-        assert_eq!(crew.hire(), Hire::Start);
-        assert_eq!(crew.hire(), Hire::Enough);
+        assert_eq!(crew.hire(false), Hire::Start);
+        assert_eq!(crew.hire(false), Hire::Enough);
         assert_eq!(crew.set_target(1), 3);
         assert!(crew.sit_down() && crew.sit_down() && !crew.sit_down());
         crew.dismiss();

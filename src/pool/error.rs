@@ -25,6 +25,8 @@ pub enum PoolError {
     Cancelled,
     /// The outcome of the work was taken before.
     Taken,
+    /// The process was forked from the one that built the pool, whose threads are not here.
+    Forked,
     /// The wait could only wait for itself: for work that is on the caller's own stack, on a
     /// worker for the end of its own pool, or while every other worker waits too.
     WouldDeadlock,
@@ -42,6 +44,9 @@ impl fmt::Display for PoolError {
             }
             Self::Cancelled => f.write_str("the work was cancelled before it started"),
             Self::Taken => f.write_str("the outcome of the work was taken before"),
+            Self::Forked => {
+                f.write_str("the pool belongs to the process that this one was forked from")
+            }
             Self::WouldDeadlock => f.write_str("the wait could only wait for itself"),
             Self::GlobalExists => f.write_str("the default pool was built before"),
         }
@@ -55,6 +60,7 @@ impl Error for PoolError {
             Self::Config { .. }
             | Self::Cancelled
             | Self::Taken
+            | Self::Forked
             | Self::WouldDeadlock
             | Self::GlobalExists => None,
         }

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::priority::Tray;
 use super::registry::Registry;
 use super::seats::Desk;
 use super::shutdown::Shutdown;
@@ -39,12 +40,16 @@ struct Sitting<'r> {
     registry: &'r Registry,
     /// `None` only while it is dropped.
     station: Option<Station>,
+    /// As `station`.
+    tray: Option<Tray>,
 }
 
 impl Drop for Sitting<'_> {
     fn drop(&mut self) {
         let station = self.station.take().expect("dropped once");
-        self.registry.leave_desk(station.into_desk());
+        let tray = self.tray.take().expect("dropped once");
+        let (frames, visits) = station.into_queues();
+        self.registry.leave_desk(Desk { frames, visits, tray });
     }
 }
 
@@ -73,7 +78,7 @@ impl Registry {
     fn drive(&self, mut more: impl FnMut() -> bool) -> Option<usize> {
         let desk = self.manual.as_ref()?.desk.lock().take()?;
         let station = Some(Station::new(0, desk.frames, Some(desk.visits)));
-        let sitting = Sitting { registry: self, station };
+        let sitting = Sitting { registry: self, station, tray: Some(desk.tray) };
         let station = sitting.station.as_ref().expect("sat down above");
         let _occupied = station.occupy(self);
         let visits = station.visits().expect("a worker has visits");
@@ -81,6 +86,8 @@ impl Registry {
         let mut ran = 0;
         while more() {
             ready.extend(self.injector.take_all());
+            ready.extend(self.timed.take_all());
+            ready.extend(self.classes.take_all());
             ready.extend(std::iter::from_fn(|| visits.pop()));
             if ready.is_empty() {
                 break;

@@ -17,6 +17,7 @@
 //!
 //! Not here: the order of jobs (lanes), what a job is (coordinator).
 
+mod affinity;
 mod bench;
 mod blocking;
 mod broadcast;
@@ -27,6 +28,7 @@ mod counters;
 mod crew;
 mod error;
 mod farewell;
+mod forked;
 pub mod forkjoin;
 mod frame;
 mod global;
@@ -38,7 +40,9 @@ mod latch;
 mod manual;
 mod offer;
 mod par_for;
+mod priority;
 mod registry;
+mod repeat;
 mod resize;
 mod ring;
 mod rows;
@@ -49,6 +53,7 @@ mod sleep;
 mod spawn;
 mod station;
 mod thread;
+mod timeout;
 mod timer;
 mod trace;
 pub(crate) mod unwind;
@@ -69,9 +74,12 @@ pub(crate) use farewell::Farewell;
 pub use invoke::{JoinContext, Race};
 pub use join::Worker;
 pub use manual::TestPool;
+pub use priority::Priority;
+pub use repeat::Repetition;
 pub use scope::Scope;
 pub use shutdown::{Report, Shutdown};
 pub use spawn::Handle;
+pub use timeout::{Elapsed, Timeout};
 pub use timer::Timer;
 pub(crate) use watch::Stand;
 pub(crate) use work::{Carrier, Runnable, Work};

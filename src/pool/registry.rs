@@ -20,9 +20,11 @@ use super::broadcast::Roll;
 use super::config::{PoolConfig, ThreadHook};
 use super::crew::Crew;
 use super::farewell::Farewells;
+use super::forked::ForkWord;
 use super::guest::{GUESTS, Guest};
 use super::injector::Injector;
 use super::manual::Manual;
+use super::priority::Classes;
 use super::rows::{Row, Rows};
 use super::seats::Seats;
 use super::shutdown::Phase;
@@ -35,8 +37,8 @@ use super::watch::Watch;
 use super::work::Work;
 use crate::base::clock::Clock;
 use crate::base::dice::Dice;
-use crate::sync::deque::{Steal, Stealer, Worker};
-use crate::sync::{Arc, AtomicUsize, Ordering, Parker};
+use crate::sync::deque::{Steal, Worker};
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering, Parker};
 
 /// See the page.
 pub(super) struct Registry {
@@ -54,6 +56,12 @@ pub(super) struct Registry {
     pub(super) roll: Roll,
     pub(super) trace: Trace,
     pub(super) injector: Injector<Work>,
+    /// Work of timers that have fired.
+    pub(super) timed: Injector<Work>,
+    /// A thread is on its way to that, over the target.
+    pub(super) errand: AtomicBool,
+    pub(super) classes: Classes,
+    pub(super) fork: ForkWord,
     pub(super) phase: Phase,
     pub(super) timers: Timers,
     pub(super) farewells: Farewells,
@@ -106,7 +114,7 @@ impl Registry {
         let mut guests = Vec::with_capacity(GUESTS);
         for row in limit..limit + GUESTS {
             let frames = Worker::new_lifo();
-            guest_rows.push(Row::new(frames.stealer(), None));
+            guest_rows.push(Row::new(frames.stealer(), None, None));
             guests.push(Guest::new(row, frames));
         }
         Arc::new_cyclic(|this| Self {
@@ -122,6 +130,10 @@ impl Registry {
             roll: Roll::default(),
             trace: Trace::new(config.trace_events, limit + GUESTS, Clock::system()),
             injector: Injector::new(),
+            timed: Injector::new(),
+            errand: AtomicBool::new(false),
+            classes: Classes::new(),
+            fork: ForkWord::new(),
             phase: Phase::open(),
             timers: Timers::new(manual.is_some()),
             farewells: Farewells::default(),
@@ -164,6 +176,9 @@ impl Registry {
 
     /// See [`Pool::post`](super::Pool::post).
     pub(super) fn post(&self, work: Work) {
+        if self.is_forked() {
+            return self.discard(work);
+        }
         match Station::current(self).and_then(Station::visits) {
             Some(visits) => visits.push(work),
             None => self.injector.push(work),
@@ -186,14 +201,11 @@ impl Registry {
         self.announce();
     }
 
-    /// After work was made visible.
-    fn announce(&self) {
-        self.sleep.posted();
-        // Its fence [post] also pairs with [ended] in `see_to_rest`: either whoever clears up sees
-        // the work, or this sees that no worker will take it.
-        if self.is_unattended() {
-            self.clear_up();
-        }
+    /// Posts work whose time has come.
+    pub(super) fn post_timed(&self, work: Work) {
+        self.timed.push(work);
+        self.announce();
+        self.see_to_timed();
     }
 
     /// True if a worker that looks now may find something.
@@ -203,20 +215,26 @@ impl Registry {
 
     /// True if detached work is queued.
     pub(super) fn detached_waits(&self) -> bool {
-        let waits = |row: &Row| row.visits.as_ref().is_some_and(|visits| !visits.is_empty());
-        !self.injector.is_empty() || self.rows.workers().any(waits)
+        !self.injector.is_empty()
+            || !self.timed.is_empty()
+            || !self.classes.is_empty()
+            || self.rows.workers().any(|row| row.queued() > 0)
     }
 
     /// How much detached work is queued.
     pub(super) fn queued(&self) -> usize {
-        let of = |row: &Row| row.visits.as_ref().map_or(0, Stealer::len);
-        self.injector.len() + self.rows.workers().map(of).sum::<usize>()
+        let shared = self.injector.len() + self.timed.len() + self.classes.len();
+        shared + self.rows.workers().map(Row::queued).sum::<usize>()
     }
 
     /// Abandons what is queued, when no worker is left to run it. Any thread.
     pub(super) fn sweep(&self) {
         self.injector.take_all().for_each(|work| self.abandon(work));
-        for visits in self.rows.workers().filter_map(|row| row.visits.as_ref()) {
+        self.timed.take_all().for_each(|work| self.abandon(work));
+        self.classes.take_all().for_each(|work| self.abandon(work));
+        let trays = self.rows.workers().filter_map(|row| row.tray.as_ref());
+        let visits = self.rows.workers().filter_map(|row| row.visits.as_ref());
+        for visits in visits.chain(trays.flat_map(|tray| [&tray.urgent, &tray.background])) {
             while let Some(work) = taken(|| visits.steal()) {
                 self.abandon(work);
             }

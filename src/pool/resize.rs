@@ -42,6 +42,7 @@ impl Pool {
 
 impl Registry {
     fn resize(&self, workers: usize) -> Result<usize, PoolError> {
+        self.check_fork()?;
         if !(1..=self.crew.limit()).contains(&workers) {
             return Err(PoolError::Config { field: "workers" });
         }

@@ -11,6 +11,7 @@ use super::crew::Rest;
 use super::frame::FramePtr;
 use super::injector::Injector;
 use super::offer::Offer;
+use super::priority::TrayStealers;
 use super::watch::Noted;
 use super::work::Work;
 use crate::sync::deque::Stealer;
@@ -31,6 +32,8 @@ pub(super) struct Row {
     pub(super) visits: Option<Stealer<Work>>,
     /// What this worker alone is to do (`broadcast.rs`).
     pub(super) notices: Injector<Work>,
+    /// As `visits`, for the classes that are not normal.
+    pub(super) tray: Option<TrayStealers>,
     pub(super) tally: Tally,
     /// The rest of the visit that its worker is inside of.
     pub(super) offer: CachePadded<Offer>,
@@ -44,16 +47,27 @@ const WAITING: u32 = 1;
 const AWAY: u32 = 2;
 
 impl Row {
-    pub(super) fn new(frames: Stealer<FramePtr>, visits: Option<Stealer<Work>>) -> Self {
+    pub(super) fn new(
+        frames: Stealer<FramePtr>,
+        visits: Option<Stealer<Work>>,
+        tray: Option<TrayStealers>,
+    ) -> Self {
         Self {
             frames,
             visits,
+            tray,
             notices: Injector::new(),
             tally: Tally::new(),
             offer: CachePadded::new(Offer::new()),
             noted: Noted::new(),
             rest: AtomicU32::new(ACTIVE),
         }
+    }
+
+    /// How much detached work is queued here.
+    pub(super) fn queued(&self) -> usize {
+        self.visits.as_ref().map_or(0, Stealer::len)
+            + self.tray.as_ref().map_or(0, TrayStealers::len)
     }
 
     /// In what way the calling thread, whose row this is, blocks.

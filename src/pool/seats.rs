@@ -14,6 +14,7 @@
 //! Cold: behind the lock `threads` of the registry.
 
 use super::frame::FramePtr;
+use super::priority::Tray;
 use super::thread::{Patience, Thread};
 use super::work::Work;
 use crate::base::clock::Clock;
@@ -23,6 +24,7 @@ use crate::sync::deque::Worker;
 pub(super) struct Desk {
     pub(super) frames: Worker<FramePtr>,
     pub(super) visits: Worker<Work>,
+    pub(super) tray: Tray,
 }
 
 /// See the page.

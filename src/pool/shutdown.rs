@@ -137,6 +137,7 @@ impl Pool {
     /// # Ok::<(), laneway::pool::PoolError>(())
     /// ```
     pub fn shutdown(&self, how: Shutdown, timeout: Duration) -> Result<Report, PoolError> {
+        self.registry.check_fork()?;
         self.registry.shut_down_by_hand(how).unwrap_or(Ok(()))?;
         match how {
             Shutdown::Drain => self.registry.begin_drain(),
@@ -155,7 +156,7 @@ impl Pool {
 impl Registry {
     /// Marks the pool; it ends when nothing is left to do.
     pub(super) fn begin_drain(&self) {
-        if self.phase.advance(DRAINING) {
+        if !self.is_forked() && self.phase.advance(DRAINING) {
             // As if the mark were work: a searcher, or the one that this wakes, sees it when it
             // lies down.
             self.sleep.posted();
@@ -217,6 +218,7 @@ impl Registry {
     }
 
     fn wait_quiet(&self, timeout: Duration) -> Result<bool, PoolError> {
+        self.check_fork()?;
         if Station::worker_below(self).is_some() {
             return Err(PoolError::WouldDeadlock);
         }

@@ -138,6 +138,17 @@ impl Pool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        let (handle, ticket) = self.prepare(f);
+        self.post(ticket);
+        handle
+    }
+
+    /// Work that is to be posted, and its handle.
+    pub(super) fn prepare<F, T>(&self, f: F) -> (Handle<T>, Work)
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
         let work = Arc::new(Submitted {
             body: Claim::new(f),
             shared: Shared {
@@ -146,8 +157,8 @@ impl Pool {
                 promise: Promise::new(),
             },
         });
-        self.post(Work::new(Arc::clone(&work)));
-        Handle { work, registration: Registration::default() }
+        let ticket = Work::new(Arc::clone(&work));
+        (Handle { work, registration: Registration::default() }, ticket)
     }
 }
 
@@ -177,6 +188,7 @@ impl<T: Send + 'static> Handle<T> {
     /// With the panic of the work.
     pub fn wait(self) -> Result<T, PoolError> {
         let shared = self.work.shared();
+        shared.registry.check_fork()?;
         if !shared.promise.is_done() && Station::worker_below(&shared.registry).is_some() {
             self.work.run_here();
         }
@@ -192,6 +204,7 @@ impl<T: Send + 'static> Handle<T> {
     /// [`PoolError::WouldDeadlock`] as for [`wait`](Self::wait).
     pub fn wait_timeout(&self, timeout: Duration) -> Result<bool, PoolError> {
         let shared = self.work.shared();
+        shared.registry.check_fork()?;
         if shared.promise.is_done() {
             return Ok(true);
         }

@@ -37,7 +37,6 @@ use std::ptr;
 
 use super::frame::{EAGER_MAX, Frame, FramePtr, Link};
 use super::registry::Registry;
-use super::seats::Desk;
 use super::work::Work;
 use crate::sync::{Arc, Parker, deque};
 
@@ -105,9 +104,9 @@ impl Station {
         }
     }
 
-    /// The queues of a worker that ends.
-    pub(super) fn into_desk(self) -> Desk {
-        Desk { frames: self.frames, visits: self.visits.expect("a worker has visits") }
+    /// The queues of a worker that ends: frames and visits.
+    pub(super) fn into_queues(self) -> (deque::Worker<FramePtr>, deque::Worker<Work>) {
+        (self.frames, self.visits.expect("a worker has visits"))
     }
 
     /// Makes this the calling thread's station until the answer is dropped.

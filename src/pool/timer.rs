@@ -2,14 +2,15 @@
 //!
 //! One heap for the pool, under a lock that no job's way crosses but its own backoff's. While
 //! timers are armed a *timekeeper* thread waits for the earliest and posts what is due; it runs no
-//! user code, so timers fire in time also while every worker is busy. It is started by the first
+//! user code. If every worker is inside work when a timer fires, a spare thread is had for it (P5)
+//! and runs nothing else, so timers fire in time also then. The timekeeper is started by the first
 //! timer and ends when none was armed for `keep_alive`: a pool without timers has no such thread.
 //!
 //! The work of a timer is had by one of two: the timekeeper that fires it, or who cancels it
 //! (`claim.rs`). A cancelled entry stays in the heap until it is due or until half of the heap is
 //! such entries, which pays for clearing them: cancelling is O(1) amortised.
 //!
-//! Not here: reading the clock (`base/clock.rs`), periodic timers.
+//! Not here: reading the clock (`base/clock.rs`), repetitions (`repeat.rs`).
 
 use std::cmp::Ordering as Cmp;
 use std::collections::BinaryHeap;
@@ -41,6 +42,9 @@ impl Timer {
     pub fn cancel(&self) -> bool {
         let Some(work) = self.work.take() else { return false };
         self.registry.discard(work);
+        if self.registry.is_forked() {
+            return true; // the heap, and who has its lock, stayed with the parent
+        }
         self.registry.timers.cancelled();
         true
     }
@@ -83,22 +87,28 @@ impl Pool {
 
     /// Posts `work` at `at`. If the timer is cancelled or the pool ends first, it is abandoned.
     pub(crate) fn schedule_work_at(&self, at: Instant, work: Work) -> Timer {
-        let registry = Arc::clone(&self.registry);
-        let work = Arc::new(Claim::new(work));
-        let timer = Timer { registry, work: Arc::clone(&work) };
-        if at <= self.registry.clock.now() {
-            fire(&self.registry, &work);
-        } else if !self.registry.timers.arm(&self.registry, at, Arc::clone(&work)) {
-            self.registry.timers.abandon(&self.registry, &work);
-        }
-        timer
+        schedule(&self.registry, at, work)
     }
+}
+
+/// See [`Pool::schedule_work_at`].
+pub(super) fn schedule(registry: &Arc<Registry>, at: Instant, work: Work) -> Timer {
+    let work = Arc::new(Claim::new(work));
+    let timer = Timer { registry: Arc::clone(registry), work: Arc::clone(&work) };
+    if registry.is_forked() {
+        work.take().into_iter().for_each(|work| registry.discard(work));
+    } else if at <= registry.clock.now() {
+        fire(registry, &work);
+    } else if !registry.timers.arm(registry, at, Arc::clone(&work)) {
+        registry.timers.abandon(registry, &work);
+    }
+    timer
 }
 
 /// Posts the work if nobody took it.
 fn fire(registry: &Registry, work: &Claim<Work>) {
     if let Some(work) = work.take() {
-        registry.post(work);
+        registry.post_timed(work);
     }
 }
 

@@ -5,6 +5,8 @@
 //! for long (`watch.rs`). Every [`FAIR_EVERY`]th time frames
 //! and the injector come first, so that a queue which refills itself cannot starve them.
 //!
+//! Classes that are not normal are looked for before or after all that (`priority.rs`).
+//!
 //! A worker that finds nothing becomes the searcher if there is none, and looks again for a while,
 //! longer if that paid lately; then it lies down. Frames and visits are taken only here, with
 //! nothing but this loop below them on the stack (P4).
@@ -13,6 +15,7 @@ use std::cell::Cell;
 
 use super::bench::Called;
 use super::frame::FramePtr;
+use super::priority::{BACKGROUND_EVERY, NORMAL_EVERY, Tray};
 use super::registry::{Registry, taken};
 use super::rows::Row;
 use super::seats::Desk;
@@ -44,7 +47,8 @@ const PAUSES: u32 = 48;
 
 /// The life of worker thread `index`.
 pub(super) fn run(registry: Arc<Registry>, index: usize, desk: Desk) {
-    let station = Station::new(index, desk.frames, Some(desk.visits));
+    let Desk { frames, visits, tray } = desk;
+    let station = Station::new(index, frames, Some(visits));
     {
         let _occupied = station.occupy(&registry);
         // SAFETY: this thread is that worker, and begins here; the one before left its seat.
@@ -55,10 +59,13 @@ pub(super) fn run(registry: Arc<Registry>, index: usize, desk: Desk) {
             row: registry.rows.at(index),
             station: &station,
             visits,
+            tray: &tray,
+            fresh: Cell::new(true),
             rounds_max: Cell::new(ROUNDS_MIN),
             tick: Cell::new(0),
             seed: Cell::new(index as u32 + 1),
         };
+        registry.config.place(index);
         registry.call_hook(registry.config.thread_start.as_ref(), index);
         let called = worker.work_until_the_end();
         if called == Called::Up {
@@ -68,7 +75,8 @@ pub(super) fn run(registry: Arc<Registry>, index: usize, desk: Desk) {
         registry.worker_leaves(called);
     }
     registry.call_hook(registry.config.thread_exit.as_ref(), index);
-    registry.worker_gone(index, station.into_desk());
+    let (frames, visits) = station.into_queues();
+    registry.worker_gone(index, Desk { frames, visits, tray });
 }
 
 struct Worker<'r> {
@@ -76,6 +84,9 @@ struct Worker<'r> {
     row: &'r Row,
     station: &'r Station,
     visits: &'r deque::Worker<Work>,
+    tray: &'r Tray,
+    /// Just started or called up, and perhaps for timed work only.
+    fresh: Cell<bool>,
     rounds_max: Cell<u32>,
     tick: Cell<u32>,
     seed: Cell<u32>,
@@ -88,9 +99,11 @@ impl Worker<'_> {
         let mut rounds = 0;
         let mut called = Called::Up;
         while called == Called::Up && !self.registry.phase.is_ending() {
-            if self.registry.crew.counts().has_surplus() && self.row.notices.is_empty() {
+            let surplus = self.registry.crew.counts().has_surplus();
+            if surplus && self.row.notices.is_empty() && !self.has_errand() {
                 self.stop_searching(search.take(), 0);
                 called = self.registry.sit_down(self.station);
+                self.fresh.set(true);
                 continue;
             }
             if let Some(found) = self.find() {
@@ -112,6 +125,16 @@ impl Worker<'_> {
             self.registry.sleep.retire(search);
         }
         called
+    }
+
+    /// Whether this thread, though one too many, is to look for work: it was hired for what timers
+    /// brought, and has not done that yet.
+    fn has_errand(&self) -> bool {
+        if self.fresh.get() {
+            self.registry.begin_errand();
+            self.fresh.set(!self.visits.is_empty() || !self.registry.timed.is_empty());
+        }
+        self.fresh.get()
     }
 
     fn run(&self, found: Found) {
@@ -182,6 +205,27 @@ impl Worker<'_> {
         }
         let tick = self.tick.get().wrapping_add(1);
         self.tick.set(tick);
+        let classed = self.registry.classes.are_used();
+        if classed && tick.is_multiple_of(BACKGROUND_EVERY) {
+            let background = self.take_classed(false);
+            if background.is_some() {
+                return background;
+            }
+        }
+        if classed && !tick.is_multiple_of(NORMAL_EVERY) {
+            let urgent = self.take_classed(true);
+            if urgent.is_some() {
+                return urgent;
+            }
+        }
+        let normal = self.find_normal(tick);
+        if normal.is_some() || !classed {
+            return normal;
+        }
+        self.take_classed(true).or_else(|| self.take_classed(false))
+    }
+
+    fn find_normal(&self, tick: u32) -> Option<Found> {
         if tick.is_multiple_of(FAIR_EVERY) {
             let fair = self.steal_frame().or_else(|| self.take_injected());
             if fair.is_some() {
@@ -196,12 +240,23 @@ impl Worker<'_> {
             .or_else(|| self.take_over())
     }
 
+    /// Work of a class that is not normal.
+    fn take_classed(&self, urgent: bool) -> Option<Found> {
+        let (work, left) = self.registry.classes.find(urgent, self.tray, self.others())?;
+        if left {
+            self.registry.sleep.posted(); // as in `announce_rest`
+        }
+        Some(Found::Visit(work))
+    }
+
     /// Takes all that came from outside, so that the oldest comes first; others steal from here.
     fn take_injected(&self) -> Option<Found> {
-        if self.registry.injector.is_empty() {
-            return None;
-        }
-        let mut batch = self.registry.injector.take_all();
+        let shared = match (self.registry.timed.is_empty(), self.registry.injector.is_empty()) {
+            (false, _) => &self.registry.timed,
+            (true, false) => &self.registry.injector,
+            (true, true) => return None,
+        };
+        let mut batch = shared.take_all();
         let first = batch.next()?;
         batch.for_each(|work| self.visits.push(work));
         self.announce_rest();

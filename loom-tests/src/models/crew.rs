@@ -25,7 +25,7 @@ impl Pool {
     }
 
     fn hire(&self) {
-        if self.crew.hire() == Hire::Start {
+        if self.crew.hire(false) == Hire::Start {
             // Relaxed: a count, read after the threads were joined.
             self.hired.fetch_add(1, Ordering::Relaxed);
         }
@@ -116,7 +116,7 @@ pub(crate) fn quiet_sees_that_somebody_joined() {
             let queued = Arc::clone(&queued);
             spawn(&pool, move |pool| {
                 pool.crew.set_target(2);
-                assert_eq!(pool.crew.hire(), Hire::Start);
+                assert_eq!(pool.crew.hire(false), Hire::Start);
                 pool.sleep.joined();
                 // AcqRel: as every queue: who finds it emptied sees what the taker did before.
                 queued.swap(0, Ordering::AcqRel);
