@@ -174,46 +174,45 @@ impl<E, C> TokenGroup<E, C> {
         unsafe { (*node).error.with(|error| (*error).as_ref()) }
     }
 
-    /// How every token stands, in the order of their creation.
-    pub(crate) fn ends(&self) -> Vec<End<&E>> {
-        let mut ends = Vec::new();
+    /// The tokens, newest first.
+    fn nodes(&self) -> impl Iterator<Item = &Node<E>> {
         // Acquire [token-list]: pairs with the Release in `defer`. Older nodes were put there by
         // exchanges that this one continues.
         let mut node = self.newest.load(Ordering::Acquire);
-        while !node.is_null() {
+        std::iter::from_fn(move || {
             // SAFETY: nodes live as long as the group, and a node on the list is whole.
-            let this = unsafe { &*node };
+            let this = unsafe { node.as_ref() }?;
+            node = this.next;
+            Some(this)
+        })
+    }
+
+    /// How every token stands, in the order of their creation.
+    pub(crate) fn ends(&self) -> Vec<End<&E>> {
+        let end = |node: &'_ Node<E>| {
             // Acquire [token-end]: pairs with the Release in `Hold::finish`: the error is written.
-            ends.push(match this.state.load(Ordering::Acquire) {
+            match node.state.load(Ordering::Acquire) {
                 SUCCEEDED => End::Succeeded,
-                // SAFETY: FAILED says that the error is written; it never changes after.
+                // SAFETY: FAILED says that the error is written; it never changes after, and nodes
+                // live as long as the group.
                 FAILED => End::Failed(
-                    this.error
+                    node.error
                         .with(|error| unsafe { (*error).as_ref() })
                         .expect("written before FAILED, and never taken"),
                 ),
                 _ => End::Open,
-            });
-            node = this.next;
-        }
+            }
+        };
+        let mut ends: Vec<_> = self.nodes().map(end).collect();
         ends.reverse();
         ends
     }
 
     /// Where the tokens were taken that are open, in the order of their creation.
     pub(crate) fn open_places(&self) -> Vec<&'static Location<'static>> {
-        let mut places = Vec::new();
-        // Acquire [token-list]: as in `ends`.
-        let mut node = self.newest.load(Ordering::Acquire);
-        while !node.is_null() {
-            // SAFETY: nodes live as long as the group, and a node on the list is whole.
-            let this = unsafe { &*node };
-            // Relaxed: a figure.
-            if matches!(this.state.load(Ordering::Relaxed), OPEN | TAKEN) {
-                places.push(this.place);
-            }
-            node = this.next;
-        }
+        // Relaxed: a figure.
+        let open = |node: &&Node<E>| matches!(node.state.load(Ordering::Relaxed), OPEN | TAKEN);
+        let mut places: Vec<_> = self.nodes().filter(open).map(|node| node.place).collect();
         places.reverse();
         places
     }
