@@ -110,10 +110,11 @@ impl Offer {
         let raw = self.raw.load(Ordering::Relaxed);
         // Relaxed: as above.
         let vtable = self.vtable.load(Ordering::Relaxed);
-        // Acquire [offer]: as in `look`. Release [offer-lost]: pairs with the Acquire of the worker
-        // that finds its offer closed: the reads above come before its next `leave`.
+        // Release [offer-lost]: pairs with the Acquire of the worker that finds its offer closed: the
+        // reads above come before its next `leave`. Nothing to acquire: the word is still the one
+        // that `look` has acquired. Relaxed on failure: nothing is read because of it.
         self.word
-            .compare_exchange(seen.0, seen.0 + 1, Ordering::AcqRel, Ordering::Relaxed)
+            .compare_exchange(seen.0, seen.0 + 1, Ordering::Release, Ordering::Relaxed)
             .ok()
             // SAFETY: the offer was open from the look to the exchange, so both parts are of the
             // work that was left; the exchange succeeds once.
