@@ -182,7 +182,6 @@ fn counters_agree_with_each_other_once_the_pool_is_quiet() {
         assert_eq!(counters.steals, sum(|worker| worker.steals));
         assert_eq!(counters.parks, sum(|worker| worker.parks));
         assert_eq!(counters.wakes, sum(|worker| worker.wakes));
-        assert!(counters.steals <= counters.run);
         assert!(sum(|worker| worker.promotions) <= counters.promotions, "helpers promote too");
         // Each worker sleeps: it was woken as often as it parked, but for the last time.
         assert!(counters.per_worker.iter().all(|worker| worker.parks == worker.wakes + 1));
