@@ -85,6 +85,12 @@ fn fill(folder: &Path) -> PathBuf {
     path
 }
 
+/// Gives the room back, also if a process that is just being started still has the file open.
+fn make_room(ballast: &Path) {
+    let file = OpenOptions::new().write(true).open(ballast).expect("ours");
+    file.set_len(0).expect("ours");
+}
+
 #[test]
 fn a_full_disk_fails_the_commit_and_the_store_goes_on_once_there_is_room() {
     let Some(mount) = Mount::new(&["-t", "tmpfs", "-o", "size=4m", "tmpfs"]) else { return };
@@ -107,7 +113,7 @@ fn a_full_disk_fails_the_commit_and_the_store_goes_on_once_there_is_room() {
         };
         let StoreError::Io { source, .. } = &error else { panic!("round {round}: {error:?}") };
         assert_eq!(source.kind(), std::io::ErrorKind::StorageFull, "{source}");
-        fs::remove_file(ballast).expect("ours");
+        make_room(&ballast);
         let again = store.commit(&batch(commits), Revision(commits));
         assert!(matches!(again, Err(StoreError::Poisoned)), "room does not cure it: {again:?}");
     }
@@ -123,7 +129,7 @@ fn a_disk_that_is_full_from_the_start_refuses_a_new_store_until_there_is_room() 
     let error = FileStore::open(&directory).expect_err("there is no room");
     let StoreError::Io { source, .. } = &error else { panic!("{error:?}") };
     assert_eq!(source.kind(), std::io::ErrorKind::StorageFull, "{source}");
-    fs::remove_file(ballast).expect("ours");
+    make_room(&ballast);
     let mut store = FileStore::open(&directory).expect("what was half made is made anew");
     assert_holds(&mut store, 0);
     store.commit(&batch(0), Revision(0)).expect("there is room");
