@@ -22,9 +22,11 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Events, each with the names of the spans around it, the innermost first.
+/// An event, and the names of the spans around it, the innermost first.
+type Told = (String, Vec<&'static str>);
+
 #[derive(Clone, Default)]
-struct Record(Arc<Mutex<Vec<(String, Vec<&'static str>)>>>);
+struct Record(Arc<Mutex<Vec<Told>>>);
 
 struct Message(String);
 
