@@ -52,14 +52,17 @@ mod with {
         }
     }
 
-    /// What is told of a token that ends so, if somebody listens.
-    pub(crate) fn of_token(end: &Result<(), JobError>) -> Option<JobError> {
-        end.as_ref().err().cloned()
+    /// What is to be told of a token: its failure, if that is how it ended.
+    pub(crate) struct TokenEnd(Option<JobError>);
+
+    /// What is to be told of a token that ends so.
+    pub(crate) fn of_token(end: &Result<(), JobError>) -> TokenEnd {
+        TokenEnd(end.as_ref().err().cloned())
     }
 
     /// Tells of the end of a token.
-    pub(crate) fn tell_token(failure: Option<JobError>) {
-        match failure {
+    pub(crate) fn tell_token(end: TokenEnd) {
+        match end.0 {
             None => tracing::debug!(target: "laneway", "token succeeded"),
             Some(error) => tracing::info!(target: "laneway", "token failed: {error}"),
         }
@@ -100,7 +103,12 @@ mod with {
 
     pub(crate) const fn tell(_event: &JobEvent<'_>) {}
 
-    pub(crate) const fn of_token(_end: &Result<(), JobError>) {}
+    /// Nothing is to be told.
+    pub(crate) struct TokenEnd;
 
-    pub(crate) const fn tell_token((): ()) {}
+    pub(crate) const fn of_token(_end: &Result<(), JobError>) -> TokenEnd {
+        TokenEnd
+    }
+
+    pub(crate) const fn tell_token(_end: TokenEnd) {}
 }

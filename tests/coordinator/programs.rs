@@ -17,7 +17,8 @@ use proptest::prelude::*;
 use contract::Contract;
 use laneway::coordinator::{CoordinatorConfig, Jitter, OutcomeKind, Sampling, TestCoordinator};
 use laneway::{
-    Job, JobContext, JobError, JobHandle, OnDoubleFault, OnFailure, RetryPolicy, Shutdown, Token,
+    Coordinator, Job, JobContext, JobError, JobHandle, OnDoubleFault, OnFailure, RetryPolicy,
+    Shutdown, Token,
 };
 
 use crate::support::Log;
@@ -52,6 +53,8 @@ enum End {
 #[derive(Debug, Clone)]
 struct Plan {
     key: u8,
+    /// With one, it is submitted by `submit_latest`.
+    tag: Option<u8>,
     /// The last one repeats.
     tries: Vec<Try>,
     once: bool,
@@ -87,6 +90,12 @@ enum Op {
     Advance(u64),
 }
 
+impl Op {
+    fn plan(&self) -> Option<&Plan> {
+        if let Self::Submit(plan) = self { Some(plan) } else { None }
+    }
+}
+
 /// Whole milliseconds.
 fn time(most_ms: u64) -> impl Strategy<Value = u64> {
     (1..=most_ms).prop_map(|ms| ms * 1000)
@@ -117,15 +126,16 @@ fn plan() -> impl Strategy<Value = Plan> {
     );
     let limit = || prop::option::weighted(0.2, time(120_000));
     (
-        0..KEYS,
+        (0..KEYS, prop::option::weighted(0.2, 0..2_u8)),
         prop::collection::vec(attempt, 1..4),
         prop::bool::weighted(0.2),
         budget,
         rules,
         (limit(), limit(), limit()),
     )
-        .prop_map(|(key, tries, once, budget, rules, limits)| Plan {
+        .prop_map(|((key, tag), tries, once, budget, rules, limits)| Plan {
             key,
+            tag,
             tries,
             once,
             retries: budget.0,
@@ -259,7 +269,7 @@ impl Both {
             Op::Submit(plan) => {
                 let log = &self.logs[usize::from(plan.key)];
                 let job = job(self.handles.len(), plan, log, &self.tokens);
-                self.handles.push(self.real.submit(name(plan.key), job).expect("accepted"));
+                self.handles.push(submit(&self.real, plan, job));
                 self.contract.submit(plan.clone());
             }
             Op::Finish(which, end) => {
@@ -324,6 +334,14 @@ impl Both {
             _ => self.contract.stop_all(),
         }
     }
+}
+
+fn submit(coordinator: &Coordinator, plan: &Plan, job: Job<()>) -> JobHandle<()> {
+    let submitted = match plan.tag {
+        None => coordinator.submit(name(plan.key), job),
+        Some(tag) => coordinator.submit_latest(name(plan.key), u64::from(tag), job),
+    };
+    submitted.expect("accepted")
 }
 
 fn name(key: u8) -> String {

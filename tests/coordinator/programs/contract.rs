@@ -72,8 +72,21 @@ impl Contract {
         let deadline = plan.deadline.map(|limit| self.now + limit);
         let queue = plan.queue_timeout.map(|limit| self.now + limit);
         let (retries, conflicts) = if plan.once { (0, 0) } else { (plan.retries, plan.conflicts) };
-        self.lane(plan.key).jobs.push_back(id);
         let key = plan.key;
+        // L7: it takes the place of the one that waits under its tag.
+        let waits = |other: &&usize| {
+            let other = &self.jobs[**other];
+            plan.tag.is_some() && other.plan.tag == plan.tag && other.stage == Stage::Queued
+        };
+        let replaced = self.lanes.get(&key).and_then(|lane| lane.jobs.iter().find(waits).copied());
+        match replaced {
+            None => self.lane(key).jobs.push_back(id),
+            Some(other) => {
+                self.end(other, Superseded);
+                let mut places = self.lane(key).jobs.iter_mut();
+                *places.find(|place| **place == other).expect("it waits there") = id;
+            }
+        }
         let due = queue.into_iter().chain(deadline).min();
         let (stage, outcome) = (Stage::Queued, None);
         self.jobs.push(Job { plan, stage, attempt: 0, due, deadline, retries, conflicts, outcome });
@@ -137,9 +150,8 @@ impl Contract {
     /// `Shutdown::Cancel`.
     pub fn stop_all(&mut self) {
         self.retired = true;
-        for id in 0..self.jobs.len() {
-            self.stop(id, Cause::Shutdown);
-        }
+        let in_order: Vec<usize> = self.lanes.values().flat_map(|lane| lane.jobs.clone()).collect();
+        in_order.into_iter().for_each(|id| self.stop(id, Cause::Shutdown));
     }
 
     /// `Shutdown::Drain`, with that much time.
