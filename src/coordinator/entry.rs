@@ -31,6 +31,8 @@ pub(crate) trait Steps: Send {
     fn abandon(self: Box<Self>, why: Abandon);
     /// It has not started, and a later job has taken its place.
     fn supersede(self: Box<Self>);
+    /// It has its outcome, though it has not started: cancelled, or expired.
+    fn is_over(&self) -> bool;
     /// Why it waits; asked between steps.
     fn explain(&self) -> Vec<Explanation>;
 }
@@ -125,7 +127,6 @@ impl Entry {
             },
             Self::Latest(cell) => {
                 let Some(mut run) = cell.take(lane.owner()) else {
-                    debug_assert!(false, "the place of a job has one");
                     *self = Self::Ended(None);
                     return END;
                 };

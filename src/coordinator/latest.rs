@@ -58,21 +58,25 @@ impl Latest {
         let stripe = address.group() as usize % STRIPES;
         let name = (address.key().clone(), tag);
         let mut cells = self.stripes[stripe].lock();
-        if let Some(slot) = cells.get_mut(&name) {
+        // A job that was cancelled or has expired does not wait, and its place is not inherited.
+        if let Some(slot) = cells.get_mut(&name).filter(|slot| !slot.run.is_over()) {
             let replaced = std::mem::replace(&mut slot.run, run);
             drop(cells);
             replaced.supersede();
             return None;
         }
         let cell = Arc::new(Cell { stripe, name: name.clone() });
-        cells.insert(name, Slot { cell: cell.clone(), run });
+        let over = cells.insert(name, Slot { cell: cell.clone(), run });
+        drop(cells);
+        drop(over); // it has its outcome
         Some(cell)
     }
 
     fn take(&self, cell: &Arc<Cell>) -> Option<Box<dyn Steps>> {
         let mut cells = self.stripes[cell.stripe].lock();
-        let slot = cells.remove(&cell.name);
-        debug_assert!(slot.as_ref().is_some_and(|slot| Arc::ptr_eq(&slot.cell, cell)));
+        // The place of a job that was over when a later one came is empty.
+        let is_there = cells.get(&cell.name).is_some_and(|slot| Arc::ptr_eq(&slot.cell, cell));
+        let slot = if is_there { cells.remove(&cell.name) } else { None };
         if cells.capacity() / 4 > cells.len() {
             let needed = 2 * cells.len();
             cells.shrink_to(needed);
@@ -82,7 +86,7 @@ impl Latest {
 }
 
 impl Cell {
-    /// The job begins, or ends: nobody replaces it any more.
+    /// The job begins, or ends: nobody replaces it any more. `None` if its place is empty.
     pub(crate) fn take(self: &Arc<Self>, inner: &Inner) -> Option<Box<dyn Steps>> {
         inner.latest().take(self)
     }

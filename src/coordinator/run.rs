@@ -424,6 +424,10 @@ impl<T: Send + 'static> Steps for Run<T> {
         discard_run(self);
     }
 
+    fn is_over(&self) -> bool {
+        self.ticket.control().is_cancelled()
+    }
+
     fn explain(&self) -> Vec<Explanation> {
         let State::Active(part, stage) = self.state else {
             let entity = self.rules().owned_by.clone().filter(|_| self.let_through);
