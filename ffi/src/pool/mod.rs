@@ -171,6 +171,7 @@ impl From<PoolError> for Failure {
             PoolError::Taken => LANEWAY_EALREADY,
             PoolError::WouldDeadlock => LANEWAY_EDEADLK,
             PoolError::GlobalExists => LANEWAY_EEXISTS,
+            PoolError::Forked => LANEWAY_EFORKED,
             _ => LANEWAY_EUNSUPPORTED,
         };
         Self::from_error(code, &error)
