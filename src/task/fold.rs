@@ -95,7 +95,7 @@ pub fn fold(
     if duties.is_master {
         let mut assign_max = duties.assign_max;
         while let Some((node, incarnation)) = duties.left(&state).cloned() {
-            assign_max += state.held_by(&node).count();
+            assign_max = assign_max.saturating_add(state.held_by(&node).count());
             let left = send(&mut state, Command::NodeLeft { node, incarnation });
             debug_assert!(left.is_ok(), "the end of a node is never refused");
         }
