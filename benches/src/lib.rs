@@ -4,7 +4,9 @@
 //! threads as laneway beside it. Nothing here is tuned down.
 
 pub mod durable;
+pub mod forkjoin;
 pub mod keyed;
+pub mod measure;
 
 /// Threads that every contender gets.
 pub const THREADS: usize = 2;

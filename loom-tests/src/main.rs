@@ -44,6 +44,9 @@ mod base {
 mod pool {
     pub(crate) mod crew;
     mod frame;
+    mod gate;
+    #[path = "../../loom-tests/src/models/gate.rs"]
+    pub(crate) mod gate_models;
     #[path = "../../loom-tests/src/stand_in/guest.rs"]
     mod guest;
     pub(crate) mod injector;

@@ -7,7 +7,7 @@
 //! and does not touch the frame after that. The owner does not leave its frame before it has the
 //! body back or has seen the latch.
 //!
-//! `link` belongs to: the owner. `latch` is made when the frame is shown, and not before: most
+//! `link` belongs to: the owner. `shared` is made when the frame is shown, and not before: most
 //! frames never are.
 //! `body` belongs to: the owner, until shown; then to whoever popped or stole the pointer.
 //! `result` belongs to: the thief, until the latch is set; then to the owner.
@@ -20,14 +20,21 @@ use super::join::Worker;
 use super::latch::Latch;
 use super::station::Station;
 use super::unwind::{self, Payload};
-use crate::sync::UnsafeCell;
+use crate::sync::{AtomicUsize, Ordering, UnsafeCell};
 
 /// What every frame begins with, whatever it holds. Aligned so that a [`Link`] has room for marks.
 #[repr(C, align(16))]
 pub(super) struct Frame {
     execute: unsafe fn(*const Frame, &Station),
     link: Cell<Link>,
-    latch: Cell<MaybeUninit<Latch>>,
+    shared: Cell<MaybeUninit<Shared>>,
+}
+
+/// What a shown frame has more than a private one.
+struct Shared {
+    latch: Latch,
+    /// The row of the thief, plus one; 0 until it is known.
+    thief: AtomicUsize,
 }
 
 /// The way from a frame to the one below it on the same stack, null below the oldest, and in the
@@ -113,7 +120,11 @@ impl FramePtr {
     /// # Safety
     /// The caller took this pointer out of a deque: nobody else has it, and its owner waits.
     pub(super) unsafe fn execute(self, station: &Station) {
-        // SAFETY: by the contract the frame is alive and its body is the caller's.
+        // SAFETY: by the contract the frame is alive; it was shown, so `shared` is there.
+        let shared = unsafe { (*(*self.0).shared.as_ptr()).assume_init_ref() };
+        // Relaxed: which deque to look into; what lies there has its own ordering.
+        shared.thief.store(station.row() + 1, Ordering::Relaxed);
+        // SAFETY: the frame is alive and its body is the caller's.
         unsafe { ((*self.0).execute)(self.0, station) }
     }
 }
@@ -126,7 +137,8 @@ impl Frame {
     pub(super) unsafe fn show(this: *const Self) -> FramePtr {
         // SAFETY: alive by the contract, and nobody else knows it.
         let frame = unsafe { &*this };
-        frame.latch.set(MaybeUninit::new(Latch::new()));
+        let shared = Shared { latch: Latch::new(), thief: AtomicUsize::new(0) };
+        frame.shared.set(MaybeUninit::new(shared));
         frame.link.set(frame.link.get().shown());
         FramePtr(this)
     }
@@ -156,9 +168,9 @@ where
 {
     #[inline(always)]
     pub(super) fn new(body: B, link: Link) -> Self {
-        let latch = Cell::new(MaybeUninit::uninit());
+        let shared = Cell::new(MaybeUninit::uninit());
         Self {
-            header: Frame { execute: Self::execute, link: Cell::new(link), latch },
+            header: Frame { execute: Self::execute, link: Cell::new(link), shared },
             body: UnsafeCell::new(ManuallyDrop::new(body)),
             result: UnsafeCell::new(MaybeUninit::uninit()),
         }
@@ -195,11 +207,29 @@ where
         self.result.with(|cell| unsafe { (*cell).assume_init_read() })
     }
 
+    /// The row of the thief, once it is known.
+    ///
+    /// # Safety
+    /// The frame was shown.
+    pub(super) unsafe fn thief(&self) -> Option<usize> {
+        // SAFETY: the contract.
+        let shared = unsafe { self.shared() };
+        // Relaxed: as in `FramePtr::execute`.
+        shared.thief.load(Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// # Safety
+    /// The frame was shown.
+    unsafe fn shared(&self) -> &Shared {
+        // SAFETY: `show` made it; nobody writes the cell as a whole after that.
+        unsafe { (*self.header.shared.as_ptr()).assume_init_ref() }
+    }
+
     /// # Safety
     /// The frame was shown.
     pub(super) unsafe fn latch(&self) -> &Latch {
-        // SAFETY: `show` made it; nobody writes the cell as a whole after that.
-        unsafe { (*self.header.latch.as_ptr()).assume_init_ref() }
+        // SAFETY: the contract.
+        &unsafe { self.shared() }.latch
     }
 
     /// Ends what `show` began, for the owner: nobody else knows the frame any more.
@@ -208,7 +238,7 @@ where
     /// The frame was shown, and was taken back or its latch seen set; called once.
     pub(super) unsafe fn end_shown(&self) {
         // SAFETY: the contract.
-        unsafe { (*self.header.latch.as_ptr()).assume_init_drop() }
+        unsafe { (*self.header.shared.as_ptr()).assume_init_drop() }
     }
 
     /// The thief's part.
@@ -228,9 +258,12 @@ where
             // SAFETY: ours until the latch is set.
             unsafe { (*cell).write(result) };
         });
-        // SAFETY: alive until the transition inside `set`.
-        let latch = unsafe { (*this).header.latch.as_ptr() };
+        // SAFETY: alive until the transition inside `set`; shown, so `shared` is there.
+        let latch = unsafe {
+            let shared = (*this).header.shared.as_ptr().cast::<Shared>();
+            &raw const (*shared).latch
+        };
         // SAFETY: nothing touches the frame after it.
-        unsafe { Latch::set(latch.cast()) };
+        unsafe { Latch::set(latch) };
     }
 }

@@ -9,7 +9,8 @@
 //! then inlined into *them*, its test for the end of the recursion included, and there is one call a
 //! join. What is rare is outlined once more.
 //!
-//! A waiter runs nothing else (P4): no stranger's work ever lies on top of a waiting stack.
+//! A waiter runs what its thief has spawned since the theft (leapfrogging, `gate.rs`), and else
+//! nothing (P4): no stranger's work ever lies on top of a waiting stack.
 
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -18,10 +19,6 @@ use super::frame::{JoinFrame, Link};
 use super::latch::Latch;
 use super::station::Station;
 use super::{Pool, guest, unwind};
-use crate::sync;
-
-/// How often the owner of a stolen frame looks at its latch before it parks.
-const SPINS: usize = sync::sized(128, 1);
 
 /// The calling thread's place in fork-join: a worker of a pool, or a thread that helps as one for
 /// the time of a region.
@@ -221,7 +218,7 @@ where
     unsafe { frame.take_result() }.unwrap_or_else(|panic| unwind::resume(panic))
 }
 
-/// Waits until the thief is done with the frame, which was shown.
+/// Waits until the thief is done with the frame, which was shown, and helps with it meanwhile.
 fn await_thief<B, R>(station: &Station, frame: &JoinFrame<B, R>)
 where
     B: FnOnce(Worker<'_>) -> R + Send,
@@ -229,13 +226,18 @@ where
 {
     // SAFETY: shown.
     let latch: &Latch = unsafe { frame.latch() };
-    for _ in 0..SPINS {
-        if latch.is_set() {
-            return;
-        }
-        sync::spin_loop();
+    let leap = || {
+        // SAFETY: shown.
+        let thief = unsafe { frame.thief() }?;
+        station.leap(thief, || latch.is_set())
+    };
+    while let Some(found) = station.seek(|| latch.is_set(), leap) {
+        // SAFETY: stolen, by `leap`.
+        unsafe { found.execute(station) };
     }
-    station.block(|parker| latch.wait(parker));
+    if !latch.is_set() {
+        station.block(|parker| latch.wait(parker));
+    }
 }
 
 /// While the first closure runs: gets the frame back if that unwinds.

@@ -31,6 +31,7 @@ mod farewell;
 mod forked;
 pub mod forkjoin;
 mod frame;
+mod gate;
 mod global;
 mod guest;
 mod injector;

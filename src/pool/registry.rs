@@ -265,6 +265,14 @@ impl Registry {
         self.trace.note(row, Event::Promote);
     }
 
+    /// The thread at the station of that row has stolen a frame.
+    pub(super) fn stole(&self, row: usize) {
+        if let Some(row) = self.rows.get(row) {
+            row.tally.steals.add_one();
+        }
+        self.trace.note(row, Event::Steal);
+    }
+
     /// Calls a hook for worker `index`, on its thread.
     pub(super) fn call_hook(&self, hook: Option<&ThreadHook>, index: usize) {
         let called = unwind::halt(|| hook.map(|hook| hook(index)));

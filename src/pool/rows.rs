@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use super::counters::Tally;
 use super::crew::Rest;
 use super::frame::FramePtr;
+use super::gate::Gate;
 use super::injector::Injector;
 use super::offer::Offer;
 use super::priority::TrayStealers;
@@ -35,6 +36,8 @@ pub(super) struct Row {
     /// As `visits`, for the classes that are not normal.
     pub(super) tray: Option<TrayStealers>,
     pub(super) tally: Tally,
+    /// Who takes frames while waiting for one that this station's thread has stolen.
+    pub(super) gate: CachePadded<Gate>,
     /// The rest of the visit that its worker is inside of.
     pub(super) offer: CachePadded<Offer>,
     pub(super) noted: Noted,
@@ -58,6 +61,7 @@ impl Row {
             tray,
             notices: Injector::new(),
             tally: Tally::new(),
+            gate: CachePadded::new(Gate::new()),
             offer: CachePadded::new(Offer::new()),
             noted: Noted::new(),
             rest: AtomicU32::new(ACTIVE),

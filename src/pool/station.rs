@@ -36,12 +36,16 @@ use std::cell::Cell;
 use std::ptr;
 
 use super::frame::{EAGER_MAX, Frame, FramePtr, Link};
-use super::registry::Registry;
+use super::registry::{Registry, taken};
 use super::work::Work;
-use crate::sync::{Arc, Parker, deque};
+use crate::sync::{self, Arc, Parker, deque};
 
 /// The row of a station whose frames nobody can steal.
 pub(super) const NO_ROW: usize = usize::MAX;
+
+/// How often the owner of a stolen frame looks before it parks: about what parking and a wake-up
+/// cost.
+const SPINS: usize = sync::sized(512, 1);
 
 /// Of so many private frames one more is shown at a time: each time they are walked through.
 const WALKED_PER_SHOWN: usize = 16;
@@ -250,6 +254,10 @@ impl Station {
     /// number of those that lead down from `newest`.
     fn show(&self, newest: *const Frame, count: impl FnOnce(usize) -> usize) {
         // Turn the links round on the way down, and back on the way up.
+        let gate = self.registry().rows.get(self.row).map(|row| &row.gate);
+        if !gate.is_some_and(|gate| gate.is_free()) {
+            return;
+        }
         let (mut walked, mut above, mut at) = (0, ptr::null(), newest);
         // SAFETY: frames of this thread's joins that are under way; here and below.
         while let Some(frame) = unsafe { at.as_ref() }.filter(|frame| !frame.link().is_shown()) {
@@ -271,6 +279,45 @@ impl Station {
             }
             (below, at) = (at, link.frame());
         }
+    }
+
+    /// While the caller waits for a frame that the thread at row `thief` has stolen: takes a frame
+    /// that was spawned since the theft, unless the wait `has_ended`.
+    pub(super) fn leap(&self, thief: usize, has_ended: impl FnOnce() -> bool) -> Option<FramePtr> {
+        let row = self.registry().rows.get(thief)?;
+        if row.frames.is_empty() {
+            return None;
+        }
+        let frame = row.gate.pass(has_ended, || taken(|| row.frames.steal()))?;
+        self.registry().stole(self.row);
+        Some(frame)
+    }
+
+    /// Looks for a while for a frame by `leap`; `None`: the wait `has_ended`, or it is time to park.
+    /// Meanwhile the caller is counted as searching, so that the thief shows frames.
+    pub(super) fn seek(
+        &self,
+        has_ended: impl Fn() -> bool,
+        leap: impl Fn() -> Option<FramePtr>,
+    ) -> Option<FramePtr> {
+        let registry = self.registry();
+        let search = registry.sleep.begin_search();
+        let mut found = None;
+        for _ in 0..SPINS {
+            if has_ended() {
+                break;
+            }
+            found = leap();
+            if found.is_some() {
+                break;
+            }
+            sync::spin_loop();
+        }
+        if let Some(search) = search {
+            registry.sleep.end_search(search, || registry.work_waits());
+            registry.see_to_strength();
+        }
+        found
     }
 
     /// Takes `frame`, the newest that was shown, back; false if it was stolen.

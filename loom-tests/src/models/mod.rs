@@ -17,7 +17,7 @@ pub(crate) mod watched;
 
 use std::sync::OnceLock;
 
-use crate::pool::{join_models as join, offer_models as offer};
+use crate::pool::{gate_models as gate, join_models as join, offer_models as offer};
 
 /// A model by its name, `file::claim`.
 type Model = (&'static str, fn());
@@ -43,6 +43,7 @@ models! {
         a_version_lives_as_long_as_its_guard,
         writers_free_what_other_writers_published,
         readers_and_writers_share_the_retired_list;
+    gate: a_waiter_takes_nothing_of_what_comes_after;
     inbox:
         two_producers_over_two_blocks,
         blocks_come_back_while_another_produces,

@@ -1,5 +1,5 @@
-//! What fork-join and lanes need of the registry: who sleeps, and a queue of posted
-//! work.
+//! What fork-join and lanes need of the registry: who sleeps, a row, and a queue of
+//! posted work.
 //!
 //! The queue is no stronger than the real ones: what a poster did happens before the run of the work
 //! that it posted, and that is all. The list itself is plain memory which the checker does not see;
@@ -7,16 +7,19 @@
 
 use std::collections::VecDeque;
 
+use super::frame::FramePtr;
+use super::gate::Gate;
 use super::offer::Offer;
 use super::sleep::Sleep;
 use super::station::Station;
 use super::work::Work;
-use crate::sync::deque::Steal;
+use crate::sync::deque::{self, Steal, Stealer};
 use crate::sync::{self, Arc, AtomicBool, AtomicUsize, Ordering, Parker};
 
 /// As `pool/registry.rs`.
 pub(crate) struct Registry {
     pub(super) sleep: Sleep,
+    pub(super) rows: [Row; 1],
     /// One for each thread of a model.
     offers: [Offer; 3],
     stands: AtomicUsize,
@@ -41,11 +44,18 @@ loom::thread_local! {
 /// More than are queued at a time in any model.
 const EDGES: usize = 8;
 
+/// As there.
+pub(super) struct Row {
+    pub(super) frames: Stealer<FramePtr>,
+    pub(super) gate: Gate,
+}
+
 impl Registry {
     /// Of a pool with so many workers.
     pub(crate) fn new(workers: usize) -> Self {
         Self {
             sleep: Sleep::new(workers),
+            rows: [Row { frames: deque::Worker::new_lifo().stealer(), gate: Gate::new() }],
             offers: std::array::from_fn(|_| Offer::new()),
             stands: AtomicUsize::new(0),
             posted: std::sync::Mutex::default(),
@@ -54,6 +64,14 @@ impl Registry {
         }
     }
 
+    /// Work is seen to by the models.
+    pub(super) fn work_waits(&self) -> bool {
+        false
+    }
+
+    /// No thread blocks in a model.
+    pub(super) fn see_to_strength(&self) {}
+
     /// As there.
     pub(super) fn workers(&self) -> usize {
         1
@@ -61,6 +79,9 @@ impl Registry {
 
     /// As there; nothing is counted.
     pub(super) fn promoted(&self, _: usize) {}
+
+    /// As there; nothing is counted.
+    pub(super) fn stole(&self, _: usize) {}
 
     /// Puts work at the back of the queue.
     pub(crate) fn post(&self, work: Work) {
