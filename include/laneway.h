@@ -159,6 +159,24 @@ typedef enum laneway_shutdown {
 } laneway_shutdown;
 
 /**
+ * Which work is taken first.
+ */
+typedef enum laneway_priority {
+  /**
+   * What is not said to be another.
+   */
+  LANEWAY_PRIORITY_NORMAL = 0,
+  /**
+   * Before all other work.
+   */
+  LANEWAY_PRIORITY_URGENT = 1,
+  /**
+   * When there is nothing else, but at least one in 64.
+   */
+  LANEWAY_PRIORITY_BACKGROUND = 2,
+} laneway_priority;
+
+/**
  * How the parts of a node have ended, the worst of them.
  */
 typedef enum laneway_ended {
@@ -668,6 +686,12 @@ typedef struct laneway_pending laneway_pending;
  * A pool of worker threads. Counted: `laneway_pool_retain`, `laneway_pool_release`.
  */
 typedef struct laneway_pool laneway_pool;
+
+/**
+ * Work that is run again and again. Unique: freed once, by `laneway_repetition_free`; the
+ * repetition goes on.
+ */
+typedef struct laneway_repetition laneway_repetition;
 
 /**
  * Where work can be spawned that ends before the scope does. Borrowed: valid in the scope's body
@@ -1214,6 +1238,11 @@ typedef void (*laneway_part_fn)(void *user_data, struct laneway_part *part);
 typedef laneway_status (*laneway_call_fn)(void *user_data);
 
 /**
+ * Work that nobody waits for.
+ */
+typedef void (*laneway_work_fn)(void *user_data);
+
+/**
  * The body of a scope, and what is spawned in it.
  */
 typedef laneway_status (*laneway_scope_fn)(void *user_data, struct laneway_scope *scope);
@@ -1252,11 +1281,6 @@ typedef struct laneway_call {
    */
   uint32_t reserved;
 } laneway_call;
-
-/**
- * Work that nobody waits for.
- */
-typedef void (*laneway_work_fn)(void *user_data);
 
 /**
  * How a service is opened. Zero and NULL mean the default in every field but `path`.
@@ -2787,6 +2811,156 @@ LANEWAY_API size_t laneway_part_pending(const struct laneway_part *part);
  * @pre `part` is NULL or not yet ended, owned by the caller, and nothing uses it any more.
  */
 LANEWAY_API void laneway_part_end(struct laneway_part *part);
+
+/**
+ * Calls `function`, which may block, while another thread works instead of this one.
+ *
+ * @return what `function` returned.
+ *
+ * Threads: any; on a thread that is no worker of `pool` it only calls `function`.
+ * Blocks: as long as `function` does.
+ * In callbacks: allowed; meant for them.
+ * Ownership: `user_data` is borrowed until the call returns.
+ *
+ * @pre `pool` is a pool that the caller has a reference to; `function` may be called once with
+ * `user_data`.
+ */
+LANEWAY_API
+laneway_status laneway_pool_blocking(struct laneway_pool *pool,
+                                     laneway_call_fn function,
+                                     void *user_data);
+
+/**
+ * How many workers the pool keeps at work; 0 for NULL.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `pool`.
+ *
+ * @pre `pool` is NULL or a pool that the caller has a reference to.
+ */
+LANEWAY_API uint32_t laneway_pool_parallelism(const struct laneway_pool *pool);
+
+/**
+ * Changes how many workers the pool keeps at work. Workers over the new number end what they are
+ * running first.
+ *
+ * @return `LANEWAY_EINVAL` for 0 or more than the pool has room for; `LANEWAY_ENOMEM` if the system
+ *         refuses a thread: the number is set, and the thread is started when it can be.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `pool`.
+ *
+ * @pre `pool` is a pool that the caller has a reference to.
+ */
+LANEWAY_API
+laneway_status laneway_pool_set_parallelism(struct laneway_pool *pool,
+                                            uint32_t workers);
+
+/**
+ * As `laneway_pool_spawn`, in a class.
+ *
+ * @param priority  a `laneway_priority`.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: consumes `user_data` on every path: `drop` runs once, after `function` or instead.
+ *
+ * @pre `pool` is a pool that the caller has a reference to; `function` may be called once with
+ * `user_data`, then `drop`, on any thread.
+ */
+LANEWAY_API
+laneway_status laneway_pool_spawn_at(struct laneway_pool *pool,
+                                     int32_t priority,
+                                     laneway_work_fn function,
+                                     void *user_data,
+                                     laneway_drop_fn drop);
+
+/**
+ * Runs `function` on a worker after `delay_ns`, and from then on once in every `period_ns`. Runs
+ * never overlap; beats that pass while it runs are left out.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: the caller owns `*out`. Consumes `user_data` on every path: `drop` runs once, when the
+ * repetition is over.
+ *
+ * @pre `pool` is a pool that the caller has a reference to; `out` is writable; `function` may be called
+ * with `user_data` on any thread, then `drop` once.
+ */
+LANEWAY_API
+laneway_status laneway_pool_schedule_at_fixed_rate(struct laneway_pool *pool,
+                                                   uint64_t delay_ns,
+                                                   uint64_t period_ns,
+                                                   laneway_work_fn function,
+                                                   void *user_data,
+                                                   laneway_drop_fn drop,
+                                                   struct laneway_repetition **out);
+
+/**
+ * As `laneway_pool_schedule_at_fixed_rate`, with `pause_ns` between the end of a run and the next.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: the caller owns `*out`. Consumes `user_data` on every path: `drop` runs once, when the
+ * repetition is over.
+ *
+ * @pre `pool` is a pool that the caller has a reference to; `out` is writable; `function` may be called
+ * with `user_data` on any thread, then `drop` once.
+ */
+LANEWAY_API
+laneway_status laneway_pool_schedule_with_fixed_delay(struct laneway_pool *pool,
+                                                      uint64_t delay_ns,
+                                                      uint64_t pause_ns,
+                                                      laneway_work_fn function,
+                                                      void *user_data,
+                                                      laneway_drop_fn drop,
+                                                      struct laneway_repetition **out);
+
+/**
+ * Ends a repetition: no other run begins. A run that is under way ends as it would have.
+ *
+ * @return `LANEWAY_EALREADY` if it was over.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed, also from its own function.
+ * Ownership: borrows `repetition`.
+ *
+ * @pre `repetition` is not freed meanwhile.
+ */
+LANEWAY_API laneway_status laneway_repetition_cancel(const struct laneway_repetition *repetition);
+
+/**
+ * Frees `repetition`, which goes on; NULL is allowed.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: consumes `repetition`.
+ *
+ * @pre `repetition` is NULL or not yet freed, and nothing uses it any more.
+ */
+LANEWAY_API void laneway_repetition_free(struct laneway_repetition *repetition);
+
+/**
+ * Whether this process was forked from the one that built the pool: calls that can fail answer
+ * `LANEWAY_EFORKED` then, and `laneway_pool_join` and scopes run on the calling thread alone.
+ *
+ * Threads: any.
+ * Blocks: no.
+ * In callbacks: allowed.
+ * Ownership: borrows `pool`.
+ *
+ * @pre `pool` is NULL or a pool that the caller has a reference to.
+ */
+LANEWAY_API bool laneway_pool_is_forked(const struct laneway_pool *pool);
 
 /**
  * Runs `a` and `b`, perhaps in parallel, and returns when both have ended.

@@ -326,3 +326,7 @@ _Static_assert(sizeof(struct laneway_call) == 24, "laneway_call is an element of
 AT(laneway_call, function, 0);
 AT(laneway_call, user_data, 8);
 AT(laneway_call, status, 16);
+
+IS(LANEWAY_PRIORITY_NORMAL, 0);
+IS(LANEWAY_PRIORITY_URGENT, 1);
+IS(LANEWAY_PRIORITY_BACKGROUND, 2);

@@ -6,6 +6,7 @@
 
 mod broadcast;
 mod completion;
+mod control;
 mod fork;
 mod region;
 mod work;
@@ -28,6 +29,7 @@ use crate::status::laneway_status;
 
 pub use broadcast::*;
 pub use completion::*;
+pub use control::*;
 pub use fork::*;
 pub use region::*;
 pub use work::*;
@@ -170,6 +172,7 @@ impl From<PoolError> for Failure {
             PoolError::Cancelled => LANEWAY_ECANCELED,
             PoolError::Taken => LANEWAY_EALREADY,
             PoolError::WouldDeadlock => LANEWAY_EDEADLK,
+            PoolError::Forked => LANEWAY_EFORKED,
             PoolError::GlobalExists => LANEWAY_EEXISTS,
             PoolError::Forked => LANEWAY_EFORKED,
             _ => LANEWAY_EUNSUPPORTED,

@@ -4,6 +4,7 @@ use std::ffi::c_void;
 
 use laneway::pool::{Handle as Awaited, Timer};
 
+use super::control::check_fork;
 use super::{laneway_call_fn, laneway_pool};
 use crate::boundary::{boundary, boundary_or};
 use crate::callback::{UserData, laneway_drop_fn};
@@ -71,6 +72,7 @@ pub unsafe extern "C" fn laneway_pool_spawn(
         // SAFETY: the caller's contract.
         let pool = unsafe { borrow(pool) }?;
         let function = required(function)?;
+        check_fork(pool)?;
         // SAFETY: called once, by the caller's contract.
         pool.spawn(move || unsafe { function(user_data.pointer()) });
         Ok(LANEWAY_OK.status())
@@ -105,6 +107,7 @@ pub unsafe extern "C" fn laneway_pool_submit(
         // SAFETY: the caller's contract.
         let pool = unsafe { borrow(pool) }?;
         let function = required(function)?;
+        check_fork(pool)?;
         // SAFETY: called once, by the caller's contract.
         let awaited = pool.submit(move || unsafe { function(user_data.pointer()) });
         out.set(give(Submitted { awaited, ended: None }));
@@ -235,6 +238,7 @@ pub unsafe extern "C" fn laneway_pool_schedule_after(
         // SAFETY: the caller's contract.
         let pool = unsafe { borrow(pool) }?;
         let function = required(function)?;
+        check_fork(pool)?;
         let delay = given(delay_ns).unwrap_or_default();
         // SAFETY: called once, by the caller's contract.
         let timer = pool.schedule_after(delay, move || unsafe { function(user_data.pointer()) });

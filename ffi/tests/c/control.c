@@ -1,217 +1,151 @@
-/* Control of keys: each reason reached by real work, and jobs that replace or join keys. */
-#include <string.h>
-
+/* Threads that block, parallelism, classes of work, repetitions, and a forked child. */
+#define _POSIX_C_SOURCE 200809L
 #include "check.h"
 
-typedef struct {
-  int runs;
-  struct laneway_token *token;
-} deed;
+#include <sys/wait.h>
+#include <unistd.h>
 
-static laneway_status body(void *user_data, struct laneway_job_context *context) {
-  (void)context;
-  ((deed *)user_data)->runs += 1;
+static laneway_status read_byte(void *user_data) {
+  unsigned char byte = 0;
+  CHECK(read(*(const int *)user_data, &byte, 1) == 1);
+  return (laneway_status)byte;
+}
+
+typedef struct {
+  struct laneway_pool *pool;
+  int ends[2];
+} blocked;
+
+static laneway_status block(void *user_data) {
+  blocked *on = user_data;
+  return laneway_pool_blocking(on->pool, read_byte, &on->ends[0]);
+}
+
+static laneway_status write_byte(void *user_data) {
+  const unsigned char byte = 7;
+  CHECK(write(*(const int *)user_data, &byte, 1) == 1);
   return LANEWAY_OK;
 }
 
-static laneway_status fails(void *user_data, struct laneway_job_context *context) {
-  (void)context;
-  ((deed *)user_data)->runs += 1;
-  return LANEWAY_EUSER;
+static void a_spare_works_while_the_worker_blocks(void) {
+  blocked on;
+  laneway_status status = LANEWAY_OK;
+  struct laneway_work *waits = NULL, *writes = NULL;
+  on.pool = new_pool(1);
+  CHECK(pipe(on.ends) == 0);
+  CHECK_OK(laneway_pool_submit(on.pool, block, &on, NULL, &waits));
+  CHECK_OK(laneway_pool_submit(on.pool, write_byte, &on.ends[1], NULL, &writes));
+  CHECK_OK(laneway_work_wait(waits, A_WHILE_NS, &status));
+  CHECK(status == 7);
+  CHECK_OK(laneway_work_wait(writes, A_WHILE_NS, NULL));
+  laneway_work_free(waits);
+  laneway_work_free(writes);
+  CHECK(close(on.ends[0]) == 0 && close(on.ends[1]) == 0);
+  CHECK_STATUS(laneway_pool_blocking(on.pool, NULL, NULL), LANEWAY_EINVAL);
+  end_pool(on.pool);
 }
 
-static laneway_status sleeps(void *user_data, struct laneway_job_context *context) {
-  ((deed *)user_data)->runs += 1;
-  return laneway_job_context_sleep(context, A_WHILE_NS);
+static void the_parallelism_can_be_changed(void) {
+  struct laneway_pool *pool = new_pool(1);
+  CHECK(laneway_pool_parallelism(pool) == 1);
+  CHECK_OK(laneway_pool_set_parallelism(pool, 3));
+  CHECK(laneway_pool_parallelism(pool) == 3);
+  CHECK_STATUS(laneway_pool_set_parallelism(pool, 0), LANEWAY_EINVAL);
+  CHECK_STATUS(laneway_pool_set_parallelism(NULL, 1), LANEWAY_EINVAL);
+  CHECK(laneway_pool_parallelism(NULL) == 0);
+  end_pool(pool);
 }
 
-static laneway_status take_token(void *user_data, struct laneway_job_context *context) {
-  ((deed *)user_data)->token = laneway_job_context_defer(context);
-  return LANEWAY_PENDING;
+static void tell(void *user_data) { (void)write_byte(user_data); }
+
+static void work_has_a_class(void) {
+  int ends[2];
+  struct laneway_pool *pool = new_pool(1);
+  CHECK(pipe(ends) == 0);
+  CHECK_OK(laneway_pool_spawn_at(pool, LANEWAY_PRIORITY_BACKGROUND, tell, &ends[1], NULL));
+  CHECK_OK(laneway_pool_spawn_at(pool, LANEWAY_PRIORITY_URGENT, tell, &ends[1], NULL));
+  CHECK_OK(laneway_pool_spawn_at(pool, LANEWAY_PRIORITY_NORMAL, tell, &ends[1], NULL));
+  CHECK_STATUS(laneway_pool_spawn_at(pool, 77, tell, &ends[1], NULL), LANEWAY_EINVAL);
+  CHECK(read_byte(&ends[0]) == 7 && read_byte(&ends[0]) == 7 && read_byte(&ends[0]) == 7);
+  end_pool(pool);
+  CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
 }
 
-static struct laneway_job_options defaults(void) {
-  struct laneway_job_options options;
-  laneway_job_options_init(&options, sizeof options);
-  return options;
-}
+static void close_end(void *user_data) { CHECK(close(*(const int *)user_data) == 0); }
 
-static struct laneway_job *submit(struct laneway_coordinator *on, const char *key,
-                                  const struct laneway_job_options *options, laneway_job_fn run,
-                                  deed *job) {
-  struct laneway_job *out = NULL;
-  CHECK_OK(
-      laneway_coordinator_submit(on, key, strlen(key), options, run, job, NULL, &out, NULL));
-  return out;
-}
-
-static struct laneway_job *submit_both(struct laneway_coordinator *on, const char *one,
-                                       const char *two, deed *job) {
-  struct laneway_bytes keys[2];
-  struct laneway_job *out = NULL;
-  keys[0].ptr = (const uint8_t *)one, keys[0].len = strlen(one);
-  keys[1].ptr = (const uint8_t *)two, keys[1].len = strlen(two);
-  CHECK_OK(laneway_coordinator_submit_multi(on, keys, 2, NULL, body, job, NULL, &out, NULL));
-  return out;
-}
-
-static uint32_t end_of(struct laneway_job *job) {
-  struct laneway_outcome outcome;
-  laneway_outcome_init(&outcome, sizeof outcome);
-  CHECK_OK(laneway_job_wait(job, A_WHILE_NS, &outcome));
-  laneway_job_release(job);
-  return outcome.kind;
-}
-
-/* The reasons of a key, by kind. */
-typedef struct {
-  struct laneway_reason seen[16];
-  char key[16][16];
-} reasons;
-
-static void note(void *user_data, const struct laneway_reason *reason) {
-  reasons *all = user_data;
-  CHECK(reason->struct_size >= sizeof *reason && reason->kind < 16 && reason->key.len < 16);
-  all->seen[reason->kind] = *reason;
-  if (reason->key.len > 0)
-    memcpy(all->key[reason->kind], reason->key.ptr, reason->key.len);
-}
-
-static reasons explain(struct laneway_coordinator *on, const char *key) {
-  reasons all;
-  memset(&all, 0, sizeof all);
-  CHECK_OK(laneway_coordinator_explain(on, key, strlen(key), note, &all));
-  return all;
-}
-
-/* Asks until the reason is there, which other threads bring about. */
-static reasons explained(struct laneway_coordinator *on, const char *key, uint32_t kind) {
-  reasons all = explain(on, key);
-  while (all.seen[kind].kind != kind)
-    all = explain(on, key);
-  return all;
-}
-
-static void pauses_add_up_and_a_step_lets_one_through(struct laneway_coordinator *on) {
-  deed first = {0}, second = {0};
-  struct laneway_job *one, *two;
-  CHECK_STATUS(laneway_coordinator_step(on, "p/1", 3), LANEWAY_EALREADY);
-  CHECK_OK(laneway_coordinator_pause(on, LANEWAY_KEYS_PREFIX, "p/", 2));
-  CHECK_STATUS(laneway_coordinator_pause(on, LANEWAY_KEYS_PREFIX, "p/", 2), LANEWAY_EALREADY);
-  CHECK_OK(laneway_coordinator_pause(on, LANEWAY_KEYS_ALL, NULL, 0));
-  CHECK_STATUS(laneway_coordinator_pause(on, LANEWAY_KEYS_ALL, "p", 1), LANEWAY_EINVAL);
-  CHECK_STATUS(laneway_coordinator_pause(on, 9, NULL, 0), LANEWAY_EINVAL);
-  CHECK_OK(laneway_coordinator_resume(on, LANEWAY_KEYS_ALL, NULL, 0));
-  one = submit(on, "p/1", NULL, body, &first);
-  two = submit(on, "p/1", NULL, body, &second);
-  {
-    const reasons all = explained(on, "p/1", LANEWAY_REASON_BEHIND);
-    CHECK(all.seen[LANEWAY_REASON_BEHIND].count == 2);
-    CHECK(all.seen[LANEWAY_REASON_PAUSED].keys == LANEWAY_KEYS_PREFIX);
-    CHECK(strcmp(all.key[LANEWAY_REASON_PAUSED], "p/") == 0);
+static void a_repetition_goes_on_until_it_is_cancelled(void) {
+  int ends[2], kind;
+  struct laneway_pool *pool = new_pool(1);
+  for (kind = 0; kind < 2; kind++) {
+    unsigned char byte;
+    struct laneway_repetition *ticking = NULL;
+    CHECK(pipe(ends) == 0);
+    if (kind == 0) {
+      CHECK_OK(laneway_pool_schedule_at_fixed_rate(pool, 1000, 1000000, tell, &ends[1], close_end,
+                                                   &ticking));
+    } else {
+      CHECK_OK(laneway_pool_schedule_with_fixed_delay(pool, 1000, 1000000, tell, &ends[1],
+                                                      close_end, &ticking));
+    }
+    CHECK(read_byte(&ends[0]) == 7 && read_byte(&ends[0]) == 7 && read_byte(&ends[0]) == 7);
+    CHECK_OK(laneway_repetition_cancel(ticking));
+    CHECK_STATUS(laneway_repetition_cancel(ticking), LANEWAY_EALREADY);
+    laneway_repetition_free(ticking);
+    /* Its writing end is closed when the repetition is over. */
+    while (read(ends[0], &byte, 1) == 1) {
+    }
+    CHECK(close(ends[0]) == 0);
   }
-  CHECK_OK(laneway_coordinator_step(on, "p/1", 3));
-  CHECK(end_of(one) == LANEWAY_OUTCOME_COMPLETED && second.runs == 0);
-  CHECK_OK(laneway_coordinator_resume(on, LANEWAY_KEYS_PREFIX, "p/", 2));
-  CHECK_STATUS(laneway_coordinator_resume(on, LANEWAY_KEYS_ONE, "p/1", 3), LANEWAY_EALREADY);
-  CHECK(end_of(two) == LANEWAY_OUTCOME_COMPLETED);
+  laneway_repetition_free(NULL);
+  end_pool(pool);
 }
 
-static void waits_are_explained_and_a_cancel_ends_them(struct laneway_coordinator *on) {
-  deed waits = {0}, behind = {0}, retries = {0}, runs = {0};
-  struct laneway_job_options slow = defaults();
-  struct laneway_job *waiting, *queued, *failing, *running;
-  reasons all;
-  waiting = submit(on, "c/t", NULL, take_token, &waits);
-  queued = submit(on, "c/t", NULL, body, &behind);
-  all = explained(on, "c/t", LANEWAY_REASON_WAITING_FOR_TOKENS);
-  CHECK(all.seen[LANEWAY_REASON_WAITING_FOR_TOKENS].count == 1);
-  CHECK(all.seen[LANEWAY_REASON_WAITING_FOR_TOKENS].attempt == 1);
-  slow.retries = 1;
-  slow.delay_base_ns = slow.delay_max_ns = A_WHILE_NS;
-  slow.jitter = LANEWAY_JITTER_NONE;
-  failing = submit(on, "c/b", &slow, fails, &retries);
-  all = explained(on, "c/b", LANEWAY_REASON_BACKING_OFF);
-  CHECK(all.seen[LANEWAY_REASON_BACKING_OFF].time_ns <= A_WHILE_NS);
-  running = submit(on, "c/r", NULL, sleeps, &runs);
-  explained(on, "c/r", LANEWAY_REASON_RUNNING);
-  CHECK_OK(laneway_coordinator_cancel(on, LANEWAY_KEYS_PREFIX, "c/", 2));
-  CHECK(end_of(waiting) == LANEWAY_OUTCOME_CANCELLED);
-  CHECK(end_of(queued) == LANEWAY_OUTCOME_CANCELLED && behind.runs == 0);
-  CHECK(end_of(failing) == LANEWAY_OUTCOME_CANCELLED && retries.runs == 1);
-  CHECK(end_of(running) == LANEWAY_OUTCOME_CANCELLED);
-  laneway_token_free(waits.token);
+/* In the child: every call that can fail does, and fast. */
+static int child(struct laneway_pool *pool) {
+  int none = -1;
+  struct laneway_work *work = NULL;
+  struct laneway_timer *timer = NULL;
+  struct laneway_repetition *ticking = NULL;
+  return laneway_pool_is_forked(pool) &&
+         laneway_pool_spawn_at(pool, LANEWAY_PRIORITY_URGENT, tell, &none, NULL) ==
+             LANEWAY_EFORKED &&
+         laneway_pool_spawn(pool, tell, &none, NULL) == LANEWAY_EFORKED &&
+         laneway_pool_submit(pool, write_byte, &none, NULL, &work) == LANEWAY_EFORKED &&
+         laneway_pool_schedule_after(pool, 1, tell, &none, NULL, &timer) == LANEWAY_EFORKED &&
+         laneway_pool_schedule_at_fixed_rate(pool, 1, 1, tell, &none, NULL, &ticking) ==
+             LANEWAY_EFORKED &&
+         laneway_pool_set_parallelism(pool, 2) == LANEWAY_EFORKED &&
+         laneway_pool_shutdown(pool, LANEWAY_SHUTDOWN_DRAIN, A_WHILE_NS, NULL) == LANEWAY_EFORKED;
 }
 
-static void holds_are_explained(struct laneway_coordinator *on) {
-  deed holds = {0};
-  struct laneway_job_options hold = defaults();
-  hold.on_failure = LANEWAY_ON_FAILURE_HOLD;
-  CHECK(end_of(submit(on, "h", &hold, fails, &holds)) == LANEWAY_OUTCOME_FAILED);
-  explained(on, "h", LANEWAY_REASON_HELD);
-  CHECK_OK(laneway_coordinator_release_key(on, "h", 1));
-  CHECK(explain(on, "h").seen[LANEWAY_REASON_HELD].kind == 0);
-}
-
-static void a_time_limit_ends_what_waits(struct laneway_coordinator *on) {
-  deed late = {0}, over = {0};
-  struct laneway_job_options queue = defaults(), whole = defaults();
-  CHECK_OK(laneway_coordinator_pause(on, LANEWAY_KEYS_ONE, "q", 1));
-  queue.queue_timeout_ns = 1000000;
-  CHECK(end_of(submit(on, "q", &queue, body, &late)) == LANEWAY_OUTCOME_EXPIRED);
-  CHECK(late.runs == 0);
-  CHECK_OK(laneway_coordinator_resume(on, LANEWAY_KEYS_ONE, "q", 1));
-  whole.deadline_ns = 1000000;
-  whole.overrun = LANEWAY_OVERRUN_ABANDON;
-  whole.backoff = LANEWAY_BACKOFF_ODL;
-  CHECK(end_of(submit(on, "d", &whole, sleeps, &over)) == LANEWAY_OUTCOME_EXPIRED);
-  whole.overrun = 7;
-  CHECK_STATUS(laneway_coordinator_submit(on, "d", 1, &whole, body, &late, NULL, NULL, NULL),
-               LANEWAY_EINVAL);
-}
-
-static void a_later_job_replaces_the_one_that_waits(struct laneway_coordinator *on) {
-  deed old = {0}, new = {0};
-  struct laneway_job *first = NULL, *second = NULL;
-  CHECK_OK(laneway_coordinator_pause(on, LANEWAY_KEYS_ONE, "l", 1));
-  CHECK_OK(laneway_coordinator_submit_latest(on, "l", 1, "tag", 3, NULL, body, &old, NULL, &first,
-                                             NULL));
-  CHECK_OK(laneway_coordinator_submit_latest(on, "l", 1, "tag", 3, NULL, body, &new, NULL, &second,
-                                             NULL));
-  CHECK_OK(laneway_coordinator_resume(on, LANEWAY_KEYS_ONE, "l", 1));
-  CHECK(end_of(first) == LANEWAY_OUTCOME_SUPERSEDED);
-  CHECK(end_of(second) == LANEWAY_OUTCOME_COMPLETED);
-  CHECK(old.runs == 0 && new.runs == 1);
-}
-
-static void a_job_over_two_keys_holds_both(struct laneway_coordinator *on) {
-  deed head = {0}, both = {0};
-  struct laneway_job *first = submit(on, "m1", NULL, take_token, &head), *joint;
-  reasons all;
-  explained(on, "m1", LANEWAY_REASON_WAITING_FOR_TOKENS);
-  joint = submit_both(on, "m1", "m2", &both);
-  all = explained(on, "m2", LANEWAY_REASON_WAITING_FOR_KEY);
-  CHECK(strcmp(all.key[LANEWAY_REASON_WAITING_FOR_KEY], "m1") == 0);
-  CHECK(both.runs == 0);
-  CHECK_OK(laneway_token_succeed(head.token));
-  CHECK(end_of(first) == LANEWAY_OUTCOME_COMPLETED);
-  CHECK(end_of(joint) == LANEWAY_OUTCOME_COMPLETED && both.runs == 1);
-  CHECK_STATUS(
-      laneway_coordinator_submit_multi(on, NULL, 0, NULL, body, &both, NULL, NULL, NULL),
-      LANEWAY_EINVAL);
+/* The child answers through a pipe: its exit status is a leak checker's, where there is one. */
+static void a_forked_child_is_told(void) {
+  int ends[2];
+  struct laneway_pool *pool = new_pool(2);
+  pid_t pid;
+  CHECK(!laneway_pool_is_forked(pool) && !laneway_pool_is_forked(NULL));
+  CHECK(pipe(ends) == 0);
+  pid = fork();
+  CHECK(pid >= 0);
+  if (pid == 0) {
+    (void)alarm(60); /* ends a child that hangs */
+    if (child(pool)) {
+      tell(&ends[1]);
+    }
+    _exit(0);
+  }
+  CHECK(close(ends[1]) == 0);
+  CHECK(read_byte(&ends[0]) == 7);
+  CHECK(close(ends[0]) == 0);
+  CHECK(waitpid(pid, NULL, 0) == pid);
+  end_pool(pool);
 }
 
 int main(void) {
-  struct laneway_pool *pool = new_pool(2);
-  struct laneway_coordinator *on = NULL;
-  CHECK_OK(laneway_coordinator_new(pool, NULL, &on, NULL));
-  pauses_add_up_and_a_step_lets_one_through(on);
-  waits_are_explained_and_a_cancel_ends_them(on);
-  holds_are_explained(on);
-  a_time_limit_ends_what_waits(on);
-  a_later_job_replaces_the_one_that_waits(on);
-  a_job_over_two_keys_holds_both(on);
-  laneway_coordinator_release(on);
-  end_pool(pool);
+  a_spare_works_while_the_worker_blocks();
+  the_parallelism_can_be_changed();
+  work_has_a_class();
+  a_repetition_goes_on_until_it_is_cancelled();
+  a_forked_child_is_told();
   return 0;
 }
