@@ -174,7 +174,6 @@ impl From<PoolError> for Failure {
             PoolError::WouldDeadlock => LANEWAY_EDEADLK,
             PoolError::Forked => LANEWAY_EFORKED,
             PoolError::GlobalExists => LANEWAY_EEXISTS,
-            PoolError::Forked => LANEWAY_EFORKED,
             _ => LANEWAY_EUNSUPPORTED,
         };
         Self::from_error(code, &error)
