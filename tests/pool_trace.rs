@@ -179,10 +179,10 @@ fn counters_agree_with_each_other_once_the_pool_is_quiet() {
             counters.per_worker.iter().map(count).sum()
         };
         assert_eq!(counters.run, sum(|worker| worker.run));
-        assert_eq!(counters.steals, sum(|worker| worker.steals));
         assert_eq!(counters.parks, sum(|worker| worker.parks));
         assert_eq!(counters.wakes, sum(|worker| worker.wakes));
         assert!(sum(|worker| worker.promotions) <= counters.promotions, "helpers promote too");
+        assert!(sum(|worker| worker.steals) <= counters.steals, "and steal back");
         // Each worker sleeps: it was woken as often as it parked, but for the last time.
         assert!(counters.per_worker.iter().all(|worker| worker.parks == worker.wakes + 1));
     }

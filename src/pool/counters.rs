@@ -39,7 +39,7 @@ pub struct PoolCounters {
     pub threads_refused: u64,
     /// Sum of [`WorkerCounters::run`].
     pub run: u64,
-    /// Sum of [`WorkerCounters::steals`].
+    /// Sum of [`WorkerCounters::steals`], and of those of foreign threads that helped.
     pub steals: u64,
     /// Sum of [`WorkerCounters::promotions`], and of those of foreign threads that helped.
     pub promotions: u64,
@@ -58,7 +58,7 @@ pub struct PoolCounters {
 pub struct WorkerCounters {
     /// Detached work, visits and stolen frames that it ran.
     pub run: u64,
-    /// Of these, taken from another worker.
+    /// Work taken from another worker: run as above, or inside a wait for a stolen frame.
     pub steals: u64,
     /// Join frames that it showed to thieves.
     pub promotions: u64,
