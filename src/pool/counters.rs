@@ -39,7 +39,7 @@ pub struct PoolCounters {
     pub threads_refused: u64,
     /// Sum of [`WorkerCounters::run`].
     pub run: u64,
-    /// Sum of [`WorkerCounters::steals`], and of those of foreign threads that helped.
+    /// Sum of [`WorkerCounters::steals`], and of those of foreign threads that helped. and of those of foreign threads that helped.
     pub steals: u64,
     /// Sum of [`WorkerCounters::promotions`], and of those of foreign threads that helped.
     pub promotions: u64,
