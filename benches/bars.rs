@@ -5,8 +5,8 @@
 //! wall with the upper end of its 95 % interval, and CPU time of the process. Lines of laneway with
 //! two threads are followed by how busy each worker was and how much was stolen.
 //!
-//! A region is entered from outside only where the row says so; there the caller counts as one of
-//! the two threads, as it does in chili.
+//! Regions with two threads are entered from outside: the caller is one of the two, as it is with
+//! chili. Where there is one thread, it is a worker.
 
 use std::hint::black_box;
 use std::num::NonZero;
@@ -19,7 +19,8 @@ use laneway::pool::Worker;
 use laneway::{Pool, PoolConfig};
 use laneway_benches::THREADS;
 use laneway_benches::forkjoin::{
-    Node, Plain, Rayon, Sequence, in_sequence, with_chili, with_pool, with_rayon, with_worker,
+    Chili, Node, Plain, Rayon, Sequence, in_sequence, with_chili, with_pool, with_rayon,
+    with_worker,
 };
 use laneway_benches::measure::{Contender, POOL_NAME, pause, row};
 
@@ -31,9 +32,10 @@ struct Pools {
 }
 
 impl Pools {
-    fn new(threads: usize) -> Self {
+    /// `threads` for each contender, of which laneway starts so many as workers.
+    fn new(threads: usize, workers: usize) -> Self {
         let name = POOL_NAME.to_owned();
-        let config = PoolConfig { workers: threads, name, ..PoolConfig::default() };
+        let config = PoolConfig { workers, name, ..PoolConfig::default() };
         let chili =
             chili::Config { thread_count: NonZero::new(threads), ..chili::Config::default() };
         let rayon = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
@@ -44,7 +46,7 @@ impl Pools {
         }
     }
 
-    /// Runs `region` on a worker.
+    /// Runs `region` on a worker; the caller waits.
     fn inside<T: Send + 'static>(
         &self,
         region: impl for<'w> FnOnce(Worker<'w>, &Pool) -> T + Send + 'static,
@@ -55,33 +57,55 @@ impl Pools {
     }
 }
 
-/// A workload on all contenders, entered on a worker.
+/// A workload on all contenders.
 macro_rules! forkjoin {
-    ($title:expr, $threads:expr, $rounds:expr, $operations:expr, |$place:ident| $call:ident($($argument:expr),*)) => {{
-        let pools = Pools::new($threads);
+    ($title:expr, $threads:expr, $rounds:expr, $repeats:expr, $operations:expr, |$place:ident| $call:ident($($argument:expr),*)) => {{
+        // With more than one thread the caller is one of them, as it is with chili.
+        let helps = $threads > 1;
+        let pools = Pools::new($threads, $threads - usize::from(helps));
         let before = pools.laneway.counters();
+        let operations = $repeats * $operations;
         let mut contenders = [
-            Contender::timed("laneway", $operations, || {
-                black_box(pools.inside(move |$place, _| with_worker::$call($place, $($argument),*)));
+            Contender::timed("laneway", operations, || {
+                for _ in 0..$repeats {
+                    black_box(if helps {
+                        pools.laneway.enter(|$place| with_worker::$call($place, $($argument),*))
+                    } else {
+                        pools.inside(move |$place, _| with_worker::$call($place, $($argument),*))
+                    });
+                }
             }),
-            Contender::timed("laneway, looked up", $operations, || {
-                black_box(pools.inside(move |_, pool| {
+            Contender::timed("laneway, looked up", operations, || {
+                let region = move |pool: &Pool| {
                     let $place = Plain(pool);
                     with_pool::$call($place, $($argument),*)
-                }));
+                };
+                for _ in 0..$repeats {
+                    black_box(if helps {
+                        pools.laneway.enter(|_| region(&pools.laneway))
+                    } else {
+                        pools.inside(move |_, pool| region(pool))
+                    });
+                }
             }),
-            Contender::timed("chili", $operations, || {
+            Contender::timed("chili", operations, || {
                 let mut scope = pools.chili.scope();
-                let $place = &mut scope;
-                black_box(with_chili::$call($place, $($argument),*));
+                for _ in 0..$repeats {
+                    let $place = Chili(&mut scope);
+                    black_box(with_chili::$call($place, $($argument),*));
+                }
             }),
-            Contender::timed("rayon", $operations, || {
-                let $place = Rayon;
-                black_box(pools.rayon.install(|| with_rayon::$call($place, $($argument),*)));
+            Contender::timed("rayon", operations, || {
+                for _ in 0..$repeats {
+                    let $place = Rayon;
+                    black_box(pools.rayon.install(|| with_rayon::$call($place, $($argument),*)));
+                }
             }),
-            Contender::timed("no pool", $operations, || {
-                let $place = Sequence;
-                black_box(in_sequence::$call($place, $($argument),*));
+            Contender::timed("no pool", operations, || {
+                for _ in 0..$repeats {
+                    let $place = Sequence;
+                    black_box(in_sequence::$call($place, $($argument),*));
+                }
             }),
         ];
         row($title, $rounds, &mut contenders);
@@ -102,8 +126,8 @@ macro_rules! forkjoin {
 const FIB_JOINS: u64 = 3_524_577;
 
 fn fib() {
-    forkjoin!("fib(32), 1 thread", 1, 21, FIB_JOINS, |place| fib(black_box(32)));
-    forkjoin!("fib(32), 2 threads", THREADS, 21, FIB_JOINS, |place| fib(black_box(32)));
+    forkjoin!("fib(32), 1 thread", 1, 21, 1, FIB_JOINS, |place| fib(black_box(32)));
+    forkjoin!("fib(32), 2 threads", THREADS, 21, 1, FIB_JOINS, |place| fib(black_box(32)));
 }
 
 /// For the length of the program: work that is submitted cannot borrow.
@@ -113,22 +137,22 @@ fn kept<T>(value: T) -> &'static T {
 
 fn trees() {
     let small = kept(Node::tree(10));
-    forkjoin!("tree of 1 023, 2 threads", THREADS, 301, 1023, |place| sum(small));
+    forkjoin!("tree of 1 023, 2 threads", THREADS, 31, 300, 1023, |place| sum(small));
     let large = kept(Node::tree(22));
-    forkjoin!("tree of 2^22, 2 threads", THREADS, 11, (1 << 22) - 1, |place| sum(large));
+    forkjoin!("tree of 2^22, 2 threads", THREADS, 11, 1, (1 << 22) - 1, |place| sum(large));
 }
 
 fn searches() {
     let all = (1 << 12) - 1;
-    forkjoin!("12 queens, 2 threads", THREADS, 21, 856_188, |place| queens(all, 0, 0, 0));
+    forkjoin!("12 queens, 2 threads", THREADS, 21, 1, 856_188, |place| queens(all, 0, 0, 0));
     let nodes = in_sequence::search(Sequence, 42, 80);
     println!("| unbalanced tree | {nodes} nodes | | | | |");
-    forkjoin!("unbalanced tree, 2 threads", THREADS, 11, nodes, |place| search(42, 80));
+    forkjoin!("unbalanced tree, 2 threads", THREADS, 11, 1, nodes, |place| search(42, 80));
 }
 
 fn sorting() {
     const LEN: usize = 10_000_000;
-    let pools = Pools::new(THREADS);
+    let pools = Pools::new(THREADS, THREADS - 1);
     let mut seed = 1_u64;
     let shuffled: Vec<u64> = (0..LEN)
         .map(|_| {
@@ -152,7 +176,7 @@ fn sorting() {
                 timed(&mut |a, b| pools.laneway.enter(|worker| with_worker::sort(worker, a, b)))
             }),
             Contender::sampled("chili", || {
-                timed(&mut |a, b| with_chili::sort(&mut pools.chili.scope(), a, b))
+                timed(&mut |a, b| with_chili::sort(Chili(&mut pools.chili.scope()), a, b))
             }),
             Contender::sampled("rayon", || {
                 timed(&mut |a, b| pools.rayon.install(|| with_rayon::sort(Rayon, a, b)))
@@ -195,7 +219,7 @@ fn spaced(count: usize, mut once: impl FnMut() -> f64) -> Vec<f64> {
 }
 
 fn regions() {
-    let pools = Pools::new(THREADS);
+    let pools = Pools::new(THREADS, THREADS);
     let nanos = |run: &mut dyn FnMut()| {
         let begin = Instant::now();
         run();
@@ -230,7 +254,9 @@ fn regions() {
             }),
             Contender::sampled("chili", || {
                 let mut scope = pools.chili.scope();
-                spaced(100, || first_help(|leaf| with_chili::leaves(&mut scope, 11, &|| leaf())))
+                spaced(100, || {
+                    first_help(|leaf| with_chili::leaves(Chili(&mut scope), 11, &|| leaf()))
+                })
             }),
             Contender::sampled("rayon", || {
                 let inside = || first_help(|leaf| with_rayon::leaves(Rayon, 11, &|| leaf()));
@@ -251,7 +277,7 @@ fn settle(ran: &AtomicUsize) {
 }
 
 fn tasks() {
-    let pools = Pools::new(THREADS);
+    let pools = Pools::new(THREADS, THREADS);
     let ran: &'static AtomicUsize = kept(AtomicUsize::new(0));
     let task = move || {
         ran.fetch_add(1, Ordering::Release);

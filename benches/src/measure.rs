@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// How the workers of laneway's pools are named.
-pub const POOL_NAME: &str = "bars";
+/// How the workers of laneway's pools are named: as the program, which is the name of its first
+/// thread, and something behind.
+pub const POOL_NAME: &str = "bars-worker";
 
 /// One contender of a row: its name and what it does, and its figures in ns per operation.
 pub struct Contender<'c> {
@@ -54,9 +55,9 @@ impl<'c> Contender<'c> {
         }
     }
 
-    /// The shares of the time that laneway's workers were on a processor.
+    /// The shares of the time that the caller and laneway's workers were on a processor.
     pub fn busy_shares(&self) -> Vec<f64> {
-        let ours = self.busy.iter().filter(|(name, _)| name.starts_with(POOL_NAME));
+        let ours = self.busy.iter().filter(|(name, _)| name.starts_with("bars-"));
         ours.map(|(_, ticks)| *ticks as f64 / 100.0 / self.elapsed.as_secs_f64()).collect()
     }
 }
