@@ -14,13 +14,8 @@
 //!
 //! A join links its frame to the one below and passes the way to it on to what it calls; so a
 //! private frame costs two stores, and the station is not written. Frames are shown oldest first,
-//! because the oldest holds the most work: those of the outermost levels at once, with a wake-up if
-//! the region is likely to last (below); others while a worker is hungry and has nothing of ours to
-//! steal.
-//!
-//! *Likely to last:* the last region here did: its outermost frame was stolen. A wake-up costs the
-//! waker 5 to 7 µs, more than many a region. A region that is thought short is left to the sleeper
-//! on watch (`sleep/`), who looks for shown frames after a while; if nobody watches, one is woken.
+//! because the oldest holds the most work: those of the outermost levels at once, the first with a
+//! wake-up; others while a worker is hungry and has nothing of ours to steal.
 //!
 //! Joins that get no [`Worker`](super::Worker) passed find the frame below in `top`: the newest frame
 //! of that kind. Frames of the two kinds that are nested in each other may so be linked past one
@@ -59,8 +54,6 @@ pub(super) struct Station {
     row: usize,
     /// See the page.
     top: Cell<Link>,
-    /// The last region here lasted: its outermost frame was stolen.
-    lasting: Cell<bool>,
     frames: deque::Worker<FramePtr>,
     /// Detached work that this worker posted; guests have none.
     visits: Option<deque::Worker<Work>>,
@@ -101,7 +94,6 @@ impl Station {
             outer: Cell::new(ptr::null()),
             row,
             top: Cell::new(Link::bottom(1)),
-            lasting: Cell::new(false),
             frames,
             visits,
             parker: Cell::new(None),
@@ -217,7 +209,7 @@ impl Station {
         if below.is_eager() {
             self.show(frame, |private| private);
             if below.frame().is_null() {
-                self.registry().sleep.exposed(self.lasting.get());
+                self.registry().sleep.posted();
             }
             return Link::to(frame, below.eager() - 1);
         }
@@ -322,14 +314,9 @@ impl Station {
 
     /// Takes `frame`, the newest that was shown, back; false if it was stolen.
     pub(super) fn take_back(&self, frame: *const Frame) -> bool {
-        // SAFETY: the caller's frame.
-        let below = unsafe { &*frame }.link();
         let popped = self.frames.pop();
         if popped.is_some_and(|popped| !popped.is(frame)) {
             std::process::abort(); // frames end in the order of a stack, or nothing here holds
-        }
-        if below.frame().is_null() {
-            self.lasting.set(popped.is_none());
         }
         popped.is_some()
     }

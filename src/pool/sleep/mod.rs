@@ -145,13 +145,6 @@ impl Sleep {
         }
     }
 
-    /// To be called after a frame was shown whose owner would run it too: wakes one sleeper unless
-    /// somebody searches already.
-    pub(crate) fn exposed(&self, lasting: bool) {
-        let _ = lasting;
-        self.posted();
-    }
-
     /// Makes the caller the one searcher; `None` if there is one.
     pub(crate) fn begin_search(&self) -> Option<Searching> {
         // Relaxed: checked by the compare-and-swap.
