@@ -65,7 +65,7 @@ gate_clippy() {
 gate_docs() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps -p laneway -p laneway-ffi; }
 
 gate_test() {
-    cargo test --locked -p laneway -p laneway-ffi -p laneway-cli -p laneway-shared-store &&
+    cargo test --no-fail-fast --locked -p laneway -p laneway-ffi -p laneway-cli -p laneway-shared-store &&
         cargo test --locked -p laneway --features tracing,metrics --test observability --test coordinator
 }
 
