@@ -27,7 +27,7 @@
 use super::inbox::{Inbox, Pushed};
 use super::message::Message;
 use super::roster::{Counts, Roster};
-use super::tour;
+use super::tour::{self, Rest};
 use super::turn::Turn;
 use super::visit::LaneVisit;
 use crate::base::clock::Clock;
@@ -80,14 +80,18 @@ impl<J: Turn> Shard<J> {
         }
     }
 
-    /// As [`send`](Self::send), for messages that somebody waits for: a shard that is idle is
-    /// visited here and now, so that the answer does not need a free worker. Runs no jobs.
+    /// As [`send`](Self::send), for messages that somebody waits for: a shard that is idle, or whose
+    /// visitor is inside a job, is visited here and now, so that the answer does not need a free
+    /// worker. Runs no jobs.
     pub(super) fn ask(this: &Arc<Self>, message: Message<J>) {
-        match this.inbox.push(message) {
-            Pushed::Schedule => {
-                ShardVisit(this.clone()).distribute();
-            }
-            Pushed::Queued => {}
+        let visit = match this.inbox.push(message) {
+            Pushed::Schedule => Some(ShardVisit(this.clone())),
+            // A visitor that is between two jobs at this moment comes to the message by itself, or
+            // begins one more job; and so does a visit that waits for a worker.
+            Pushed::Queued => Rest::take_from(this),
+        };
+        if let Some(visit) = visit {
+            visit.distribute();
         }
     }
 

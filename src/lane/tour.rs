@@ -160,21 +160,30 @@ unsafe impl<J: Turn> Carrier for Rest<J> {
 /// Had by a thief: the shard is taken over.
 impl<J: Turn> Runnable for Rest<J> {
     fn run(self) {
-        self.take_over().run();
+        self.take_over(Pace::saw_overdue).run();
     }
     fn abandon(self) {
-        self.take_over().abandon();
+        self.take_over(|_| {}).abandon();
     }
 }
 
 impl<J: Turn> Rest<J> {
-    fn take_over(self) -> ShardVisit<J> {
+    /// The visit of `shard`, if its visitor is inside a job. Any thread.
+    pub(super) fn take_from(shard: &Arc<Shard<J>>) -> Option<ShardVisit<J>> {
+        let rest = shard.pool().take_rest(Arc::as_ptr(shard).cast())?;
+        // SAFETY: what is left open and carries a shard is the rest of its visit: a shard is at that
+        // address, and `run` below leaves nothing else of it.
+        let rest = unsafe { rest.carried::<Self>() };
+        Some(rest.take_over(|_| {}))
+    }
+
+    fn take_over(self, look: impl FnOnce(&mut Pace)) -> ShardVisit<J> {
         let visit = ShardVisit(self.0);
         // SAFETY: whoever has the rest is the visitor.
         unsafe {
             visit.0.with_roster(|roster| {
                 roster.open_under_way();
-                roster.pace.saw_overdue();
+                look(&mut roster.pace);
             });
         }
         visit
@@ -301,17 +310,15 @@ impl<J: Turn> Tour<'_, J> {
         }
         // SAFETY: this is the visitor.
         let backlog = unsafe { self.shard.inbox().backlog() };
-        self.mode = if roster.pace.is_heavy(backlog, self.stand.is_hungry()) {
-            Mode::Spread
-        } else if self.mode == Mode::InPlace || self.stand.is_watched() {
-            Mode::InPlace
-        } else if backlog >= WORTH_A_WATCH {
-            self.stand.turn_watch_on();
-            Mode::InPlace
-        } else {
-            Mode::Spread
+        let is_seen_to = |tour: &Self| {
+            tour.mode == Mode::InPlace
+                || tour.stand.is_watched()
+                || backlog >= WORTH_A_WATCH && tour.stand.turn_watch_on()
         };
-        if self.mode == Mode::Spread {
+        if !roster.pace.is_heavy(backlog, self.stand.is_hungry()) && is_seen_to(self) {
+            self.mode = Mode::InPlace;
+        } else {
+            self.mode = Mode::Spread;
             roster.pace.forget();
         }
     }

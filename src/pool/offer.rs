@@ -121,6 +121,15 @@ impl Offer {
             .map(|_| unsafe { Work::from_parts(raw, &*vtable) })
     }
 
+    /// Takes the offer if it is open and its work carries `raw`.
+    pub(crate) fn take_carrying(&self, raw: *const ()) -> Option<Work> {
+        let seen = self.look()?;
+        // Relaxed: published by the word that was seen. It is compared before the exchange, which
+        // succeeds only while the word, and so the work, is the same.
+        let is_wanted = ptr::eq(self.raw.load(Ordering::Relaxed), raw);
+        if is_wanted { self.take(seen) } else { None }
+    }
+
     /// The work that the worker left and has back.
     fn work(&self) -> Work {
         // Relaxed, both: the worker's own stores.
@@ -159,8 +168,11 @@ mod tests {
         assert!(offer.take(seen).is_none(), "it is not open any more");
         offer.leave(left());
         assert!(offer.take(seen).is_none(), "another one is open");
-        let seen = offer.look().expect("it is open");
-        assert!(offer.take(seen).is_some());
+        // Relaxed: one thread.
+        let (raw, another) = (offer.raw.load(Ordering::Relaxed), ptr::from_ref(&offer).cast());
+        assert!(offer.take_carrying(another).is_none(), "it is not that work");
+        assert!(offer.take_carrying(raw).is_some());
+        assert!(offer.take_carrying(raw).is_none(), "it is not open any more");
         assert!(offer.take_back().is_none(), "a thief has it");
         offer.leave(left());
         drop(offer);

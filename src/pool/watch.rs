@@ -196,6 +196,15 @@ impl Pool {
         let row = self.registry.rows.at(station.row());
         Some(Stand { registry: &self.registry, row, here: PhantomData })
     }
+
+    /// Takes the rest of a visit that carries `raw`, if a worker is inside user code with that
+    /// left open. Any thread; after a fork there is no such worker.
+    pub(crate) fn take_rest(&self, raw: *const ()) -> Option<Work> {
+        if self.registry.is_forked() {
+            return None;
+        }
+        self.registry.rows.workers().find_map(|row| row.offer.take_carrying(raw))
+    }
 }
 
 impl Stand<'_> {
@@ -208,8 +217,7 @@ impl Stand<'_> {
     /// True if an offer that is left open now will be looked at while a worker sleeps.
     #[inline]
     pub(crate) fn is_watched(&self) -> bool {
-        if self.registry.manual.is_some() {
-            // Without threads nobody takes anything over; and lanes are what the dice order.
+        if self.is_alone() {
             return false;
         }
         // Relaxed: see the page.
@@ -222,9 +230,18 @@ impl Stand<'_> {
         self.registry.sleep.is_hungry()
     }
 
-    /// Turns the watch on: it costs a wake-up.
+    /// True without threads: nobody takes anything over; and lanes are what the dice order.
+    #[inline]
+    fn is_alone(&self) -> bool {
+        self.registry.manual.is_some()
+    }
+
+    /// Turns the watch on: it costs a wake-up. False where nobody can watch.
     #[cold]
-    pub(crate) fn turn_watch_on(&self) {
+    pub(crate) fn turn_watch_on(&self) -> bool {
+        if self.is_alone() {
+            return false;
+        }
         let watch = &self.registry.watch;
         // Relaxed: the sentinel looks at everything with its own orderings.
         if !watch.on.swap(true, Ordering::Relaxed) {
@@ -235,5 +252,6 @@ impl Stand<'_> {
                 self.registry.sleep.nudge(sentinel);
             }
         }
+        true
     }
 }

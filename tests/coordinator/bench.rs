@@ -281,3 +281,13 @@ fn it_is_not_run_from_inside() {
     test.run_until_idle();
     let _panics = inside.wait();
 }
+
+#[test]
+fn each_key_of_a_burst_is_drawn_by_itself() {
+    let test = Coordinator::for_test(1);
+    for key in 0..1000_u64 {
+        test.submit_detached(key, Job::once(|_| Ok(()))).expect("accepted");
+    }
+    // The visits of their shards are drawn, too; the first key of each comes with one.
+    assert!(test.run_until_idle() >= 900);
+}

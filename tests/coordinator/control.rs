@@ -153,6 +153,31 @@ fn a_cancel_tells_the_body_on_the_worker() {
 }
 
 #[test]
+fn a_cancel_of_everything_tells_the_body_on_the_only_worker() {
+    let coordinator = coordinator(1);
+    for keys in [Keys::All, Keys::prefix("tenant/")] {
+        let running = Gate::shut();
+        let tell = running.clone();
+        let job = Job::once(move |ctx| {
+            tell.open();
+            ctx.sleep(NEVER)
+        });
+        let job = submit(&coordinator, "tenant/users", job);
+        running.pass();
+        coordinator.cancel(keys);
+        assert!(matches!(end(job), JobOutcome::Cancelled { started: true }));
+    }
+}
+
+#[test]
+fn a_body_that_asks_about_its_own_key_is_answered() {
+    let coordinator = coordinator(1);
+    let same = coordinator.clone();
+    let job = submit(&coordinator, "k", Job::once(move |_| Ok(same.explain("k"))));
+    assert!(has(&value(job), &Explanation::Behind { jobs: 1 }));
+}
+
+#[test]
 fn a_cancel_reaches_paused_and_held_keys_and_leaves_their_marks() {
     let coordinator = coordinator(2);
     let fails = Job::once(|_| Err::<(), _>(JobError::new("no"))).on_failure(OnFailure::Hold);

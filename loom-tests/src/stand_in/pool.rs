@@ -34,7 +34,9 @@ impl Stand<'_> {
     pub(crate) fn is_hungry(&self) -> bool {
         false
     }
-    pub(crate) fn turn_watch_on(&self) {}
+    pub(crate) fn turn_watch_on(&self) -> bool {
+        true
+    }
 }
 
 impl Pool {
@@ -51,6 +53,11 @@ impl Pool {
     /// The calling thread's.
     pub(crate) fn stand(&self) -> Option<Stand<'_>> {
         Some(Stand { offer: self.registry.own_offer(), watched: self.watched })
+    }
+
+    /// As `pool/watch.rs`.
+    pub(crate) fn take_rest(&self, raw: *const ()) -> Option<Work> {
+        self.registry.take_offer_carrying(raw)
     }
 
     /// Runs the rest of a visit that is open; false if there is none.

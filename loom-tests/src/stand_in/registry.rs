@@ -115,6 +115,11 @@ impl Registry {
         &self.offers[stand]
     }
 
+    /// As [`take_offer`](Self::take_offer), if it carries `raw`.
+    pub(super) fn take_offer_carrying(&self, raw: *const ()) -> Option<Work> {
+        self.offers.iter().find_map(|offer| offer.take_carrying(raw))
+    }
+
     /// Takes an offer of any thread.
     pub(super) fn take_offer(&self) -> Option<Work> {
         self.offers.iter().find_map(|offer| offer.look().and_then(|seen| offer.take(seen)))
