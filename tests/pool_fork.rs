@@ -56,6 +56,7 @@ fn in_the_child_every_call_fails_fast_and_the_parent_goes_on() {
             forked(busy.wait_timeout(LONG).map(drop)),
             forked(pool.wait_quiescent(LONG).map(drop)),
             forked(pool.set_parallelism(3).map(drop)),
+            forked(pool.broadcast(|_| ()).map(drop)),
             forked(pool.shutdown(Shutdown::Drain, LONG).map(drop)),
             forked(pool.shutdown(Shutdown::Cancel, LONG).map(drop)),
             pool.join(|| 1, || 2) == (1, 2),
@@ -63,6 +64,7 @@ fn in_the_child_every_call_fails_fast_and_the_parent_goes_on() {
             queued.cancel(),
             {
                 pool.spawn(|| ());
+                pool.spawn_broadcast(|_| ());
                 pool.scope(|scope| scope.spawn(|| ran = true));
                 ran
             },

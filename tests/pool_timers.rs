@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -150,4 +150,66 @@ fn most_of_many_timers_are_cancelled() {
     assert_eq!(kept.count(), 200);
     let report = pool.shutdown(Shutdown::Cancel, LONG).expect("not a worker");
     assert_eq!((report.timers, fired.load(Ordering::Relaxed)), (200, 0));
+}
+
+/// Fires at once, again and again.
+fn refill(pool: &Pool, stop: &Arc<AtomicUsize>) {
+    if stop.load(Ordering::Relaxed) == 0 {
+        let (same, stopped) = (pool.clone(), Arc::clone(stop));
+        drop(pool.schedule_after(Duration::ZERO, move || refill(&same, &stopped)));
+    }
+}
+
+#[test]
+fn timers_that_are_always_due_do_not_starve_other_work() {
+    // Without spares, which would take the other work now and then.
+    let config = PoolConfig { workers: 1, max_blocking: 0, ..PoolConfig::default() };
+    let pool = Pool::with_config(config).expect("a pool");
+    let stop = Arc::new(AtomicUsize::new(0));
+    refill(&pool, &stop);
+    refill(&pool, &stop);
+    let (tell, told) = mpsc::channel();
+    pool.spawn(move || tell.send(()).expect("it waits"));
+    let ran = told.recv_timeout(LONG);
+    stop.store(1, Ordering::Relaxed);
+    assert_eq!(ran, Ok(()));
+}
+
+#[test]
+fn who_was_hired_for_a_timer_and_stays_does_not_keep_the_next_timer_waiting() {
+    let (hold, held) = mpsc::channel();
+    let (come, comes) = mpsc::channel();
+    let (come, held) = (Mutex::new(come), Mutex::new(held));
+    let pool = Pool::with_config(PoolConfig {
+        workers: 1,
+        // The first spare waits until the worker is away, and so begins without a surplus.
+        thread_start: Some(Arc::new(move |index| {
+            if index == 1 {
+                come.lock().expect("nobody panics").send(()).expect("the worker waits");
+                held.lock().expect("nobody panics").recv_timeout(LONG).expect("it is away soon");
+            }
+        })),
+        ..PoolConfig::default()
+    })
+    .expect("a pool");
+    let ((end, ended), (tell, told)) = (mpsc::channel(), mpsc::channel());
+    let same = pool.clone();
+    let away = pool.submit(move || {
+        drop(same.schedule_after(Duration::ZERO, move || tell.send(()).expect("it waits")));
+        comes.recv_timeout(LONG).expect("a spare comes");
+        same.blocking(|| {
+            hold.send(()).expect("the spare waits");
+            told.recv_timeout(LONG).expect("the timer fires");
+            ended.recv_timeout(LONG)
+        })
+    });
+    let same = pool.clone();
+    let busy = pool.submit(move || {
+        let (tell, told) = mpsc::channel();
+        drop(same.schedule_after(Duration::ZERO, move || tell.send(()).expect("it waits")));
+        told.recv_timeout(LONG)
+    });
+    assert_eq!(busy.wait().expect("it ran"), Ok(()), "the timer waited for the busy spare");
+    end.send(()).expect("the worker waits");
+    assert_eq!(away.wait().expect("it ran"), Ok(()));
 }

@@ -38,6 +38,8 @@ pub(super) enum Called {
     Up,
     /// It has waited long enough, and is counted no more.
     Home,
+    /// As `Home`, while the pool ends, and all others had left.
+    Last,
 }
 
 /// Whether another thread was had.
@@ -191,8 +193,11 @@ impl Registry {
             };
             if !in_time {
                 bench.remove(place);
-                self.crew.dismiss();
-                return Called::Home;
+                return if self.crew.dismiss().threads() == 0 {
+                    Called::Last
+                } else {
+                    Called::Home
+                };
             }
         }
     }

@@ -193,9 +193,6 @@ impl Registry {
     }
 
     fn begin_rest(&self, station: &Station, rest: Rest) -> Resting<'_> {
-        if self.is_forked() && rest == Rest::Waiting {
-            panic!("a join or scope cannot end after a fork: the other half is in the parent");
-        }
         self.hand_over_rest(station);
         let row = self.rows.at(station.row());
         let before = row.rest();
@@ -237,6 +234,9 @@ fn everybody_waits(counts: Counts) -> bool {
 impl Station {
     /// Calls `wait`, which parks; a worker counts as blocked meanwhile.
     pub(super) fn block(&self, wait: impl FnOnce(&Arc<Parker>)) {
+        if self.registry().is_forked() {
+            panic!("a join or scope cannot end after a fork: the other half is in the parent");
+        }
         let _waiting = self.visits().is_some().then(|| self.registry().count_blocked(self));
         wait(&self.parker());
     }

@@ -144,6 +144,7 @@ impl Pool {
         F: Fn(BroadcastContext) -> R + Sync,
         R: Send,
     {
+        self.registry.check_fork()?;
         if Station::worker_below(&self.registry).is_some() {
             return Err(PoolError::WouldDeadlock);
         }
@@ -187,6 +188,9 @@ impl Pool {
     where
         F: Fn(BroadcastContext) + Send + Sync + 'static,
     {
+        if self.is_forked() {
+            return;
+        }
         let f = Arc::new(f);
         self.registry.notify(|workers| {
             let count = workers.len();

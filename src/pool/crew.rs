@@ -194,9 +194,11 @@ impl Crew {
         self.add(ACTIVE_ONE.wrapping_sub(BENCHED_ONE));
     }
 
-    /// A thread leaves the bench for good.
-    pub(crate) fn dismiss(&self) {
-        self.add(BENCHED_ONE.wrapping_neg());
+    /// A thread leaves the bench for good; the counts after that.
+    pub(crate) fn dismiss(&self) -> Counts {
+        // AcqRel: as in `leave_for_good`: it may be the last one of a pool that ends.
+        let before = self.word.fetch_sub(BENCHED_ONE, Ordering::AcqRel);
+        Counts(before - BENCHED_ONE)
     }
 
     /// An active thread ends, or was not there; the counts after that.

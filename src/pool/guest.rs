@@ -1,7 +1,7 @@
 //! Guests: foreign threads that help with their own fork-join region.
 //!
 //! A foreign thread that calls `join` or `scope` claims a guest station for that call, so that its
-//! frames can be stolen; it never steals or runs anything of others. If all stations are taken the
+//! frames can be stolen; it steals only what the thief of a frame that it waits for has spawned since. If all stations are taken the
 //! region runs in sequence on the caller's thread, its scopes' work apart.
 
 use super::frame::FramePtr;

@@ -241,17 +241,24 @@ impl Registry {
 
     /// The calling worker ends its part; the last one clears up. `called` as it last was.
     pub(super) fn worker_leaves(&self, called: Called) {
-        if called == Called::Up {
-            self.worker_missing();
+        match called {
+            Called::Up => self.worker_missing(),
+            Called::Home => {}
+            Called::Last => self.all_have_left(),
         }
     }
 
     /// A worker that was counted as active has ended, or was never there. The last one clears up.
     pub(super) fn worker_missing(&self) {
         if self.crew.leave_for_good().threads() == 0 {
-            self.phase.advance(ENDED);
-            self.timers.end(self);
+            return self.all_have_left();
         }
+        self.see_to_rest();
+    }
+
+    fn all_have_left(&self) {
+        self.phase.advance(ENDED);
+        self.timers.end(self);
         self.see_to_rest();
     }
 
@@ -323,5 +330,37 @@ impl Registry {
 
     fn patience(&self, deadline: Instant) -> Patience<'_> {
         Patience::AtMost(deadline.saturating_duration_since(self.clock.now()), &self.clock)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::pool::PoolConfig;
+
+    #[test]
+    fn the_last_thread_of_a_pool_that_ends_may_leave_from_the_bench() {
+        let keep_alive = Duration::from_millis(100);
+        let config = PoolConfig { workers: 1, keep_alive, ..PoolConfig::default() };
+        let pool = Pool::with_config(config).expect("a pool");
+        let (registry, same) = (&pool.registry, pool.clone());
+        let blocked = pool.submit(move || {
+            let (tell, told) = mpsc::channel();
+            same.spawn(move || tell.send(()).expect("it waits"));
+            same.blocking(|| told.recv())
+        });
+        assert_eq!(blocked.wait().expect("it ran"), Ok(()));
+        let sits = || registry.crew.counts().benched() > 0 || registry.crew.counts().threads() == 1;
+        while !sits() {
+            std::thread::yield_now();
+        }
+        // The end begins, and nobody has come to call up the bench.
+        assert!(registry.phase.advance(ENDING));
+        registry.sleep.wake_all();
+        let report = pool.shutdown(Shutdown::Cancel, Duration::from_secs(60)).expect("no worker");
+        assert_eq!(report.running.len(), 0);
+        assert!(registry.phase.is_ended(), "nobody was the last one");
     }
 }

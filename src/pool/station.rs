@@ -293,6 +293,9 @@ impl Station {
         leap: impl Fn() -> Option<FramePtr>,
     ) -> Option<FramePtr> {
         let registry = self.registry();
+        if registry.is_forked() {
+            return None; // there is no thief
+        }
         let search = registry.sleep.begin_search();
         let mut found = None;
         for _ in 0..SPINS {

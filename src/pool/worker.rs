@@ -100,7 +100,8 @@ impl Worker<'_> {
         let mut called = Called::Up;
         while called == Called::Up && !self.registry.phase.is_ending() {
             let surplus = self.registry.crew.counts().has_surplus();
-            if surplus && self.row.notices.is_empty() && !self.has_errand() {
+            let has_errand = self.has_errand(); // also without a surplus: it takes the mark down
+            if surplus && self.row.notices.is_empty() && !has_errand {
                 self.stop_searching(search.take(), 0);
                 called = self.registry.sit_down(self.station);
                 self.fresh.set(true);
@@ -227,14 +228,14 @@ impl Worker<'_> {
 
     fn find_normal(&self, tick: u32) -> Option<Found> {
         if tick.is_multiple_of(FAIR_EVERY) {
-            let fair = self.steal_frame().or_else(|| self.take_injected());
+            let fair = self.steal_frame().or_else(|| self.take_injected(false));
             if fair.is_some() {
                 return fair;
             }
         }
         let own = || self.visits.pop().map(Found::Visit);
         own()
-            .or_else(|| self.take_injected())
+            .or_else(|| self.take_injected(true))
             .or_else(|| self.steal_frame())
             .or_else(|| self.steal_visit())
             .or_else(|| self.take_over())
@@ -249,13 +250,15 @@ impl Worker<'_> {
         Some(Found::Visit(work))
     }
 
-    /// Takes all that came from outside, so that the oldest comes first; others steal from here.
-    fn take_injected(&self) -> Option<Found> {
-        let shared = match (self.registry.timed.is_empty(), self.registry.injector.is_empty()) {
-            (false, _) => &self.registry.timed,
-            (true, false) => &self.registry.injector,
-            (true, true) => return None,
-        };
+    /// Takes all that came from outside, so that the oldest comes first, or all that timers brought;
+    /// others steal from here.
+    fn take_injected(&self, timed_first: bool) -> Option<Found> {
+        let (timed, injector) = (&self.registry.timed, &self.registry.injector);
+        let (one, other) = if timed_first { (timed, injector) } else { (injector, timed) };
+        let shared = if one.is_empty() { other } else { one };
+        if shared.is_empty() {
+            return None;
+        }
         let mut batch = shared.take_all();
         let first = batch.next()?;
         batch.for_each(|work| self.visits.push(work));

@@ -95,6 +95,10 @@ impl Registry {
         self.posted().works.push_back((work, edge));
     }
 
+    pub(super) fn is_forked(&self) -> bool {
+        false
+    }
+
     /// Takes the oldest work.
     pub(super) fn take(&self) -> Option<Work> {
         let (work, edge) = self.posted().works.pop_front()?;
