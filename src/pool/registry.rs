@@ -38,7 +38,7 @@ use super::work::Work;
 use crate::base::clock::Clock;
 use crate::base::dice::Dice;
 use crate::sync::deque::{Steal, Worker};
-use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering, Parker};
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering, Parker, epoch};
 
 /// See the page.
 pub(super) struct Registry {
@@ -91,6 +91,9 @@ impl Registry {
     pub(super) fn start(config: PoolConfig) -> Result<Arc<Self>, PoolError> {
         config.check()?;
         let workers = config.workers;
+        // What all deques of the process share is there before a fork can meet its making half done:
+        // pools of the child would wait for it.
+        drop(epoch::pin());
         let registry = Self::build(config, Clock::system(), Dice::system(), None);
         for worker in 0..workers {
             if let Err(source) = registry.start_worker() {
