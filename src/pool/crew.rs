@@ -230,9 +230,8 @@ impl Crew {
         // Relaxed: as in `counts`.
         let mut now = self.word.load(Ordering::Relaxed);
         while let Some(next) = change(Counts(now)) {
-            // Relaxed: as in `counts`.
-            let order = Ordering::Relaxed;
-            match self.word.compare_exchange(now, next, order, order) {
+            // Relaxed, both: as in `counts`.
+            match self.word.compare_exchange(now, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return true,
                 Err(other) => now = other,
             }
