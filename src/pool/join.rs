@@ -56,7 +56,8 @@ impl Pool {
     ///
     /// `a` runs on the calling thread; `b` runs there too, after `a`, unless another worker has
     /// taken it by then. In that case the call blocks until that worker is done with it, and runs
-    /// nothing else in the meantime: a lock that is held across a join is not entered again.
+    /// nothing in the meantime but what that half has itself put off: no stranger's work enters a
+    /// lock that is held across a join.
     ///
     /// On a thread that is no worker of this pool the caller helps as a temporary worker; when too
     /// many foreign threads do so at once, both closures run on the calling thread.
