@@ -97,6 +97,10 @@ impl<E, C> TokenGroup<E, C> {
     /// Adds a token; `None` if the group is settled or closed.
     #[track_caller]
     pub(crate) fn defer(group: &Arc<Self>) -> Option<Hold<E, C>> {
+        Self::defer_at(group, Location::caller())
+    }
+
+    fn defer_at(group: &Arc<Self>, place: &'static Location<'static>) -> Option<Hold<E, C>> {
         // Relaxed: only a first guess for the exchange below.
         let mut open = group.open.load(Ordering::Relaxed);
         loop {
@@ -115,7 +119,7 @@ impl<E, C> TokenGroup<E, C> {
             state: AtomicU32::new(OPEN),
             error: UnsafeCell::new(None),
             next: ptr::null_mut(),
-            place: Location::caller(),
+            place,
         }));
         // Relaxed: a guess, and the pointer is only stored, not followed.
         let mut newest = group.newest.load(Ordering::Relaxed);

@@ -6,6 +6,7 @@
 use loom::thread;
 
 use super::sleep::Parked;
+use super::watched::Watched;
 use crate::check::{Bound, check};
 use crate::pool::crew::{Crew, Hire, Rest};
 use crate::pool::sleep::{LastLook, Sleep};
@@ -149,5 +150,49 @@ pub(crate) fn a_number_goes_from_one_thread_to_the_next() {
         });
         pool.sleep.posted();
         sleeper.join().expect("no panic");
+    });
+}
+
+/// Breaks if the last thread of a pool does not see what the others left in their queues.
+pub(crate) fn the_last_to_leave_sees_what_the_others_left() {
+    check(Bound::Full, || {
+        let pool = Pool::new(2, 0);
+        let left = Arc::new([Watched::new(0), Watched::new(0)]);
+        let leave = |left: Arc<[Watched; 2]>, me: usize| {
+            move |pool: &Pool| {
+                left[me].set(1);
+                if pool.crew.leave_for_good().active() == 0 {
+                    assert_eq!(left[1 - me].number(), 1);
+                }
+            }
+        };
+        let other = spawn(&pool, leave(Arc::clone(&left), 1));
+        leave(left, 0)(&pool);
+        other.join().expect("no panic");
+    });
+}
+
+/// Breaks if a thread that leaves the bench as the last one does not see what an active one left, or
+/// the other way round.
+pub(crate) fn the_last_to_be_dismissed_sees_what_the_others_left() {
+    check(Bound::Full, || {
+        let pool = Pool::new(2, 0);
+        pool.crew.set_target(1);
+        assert!(pool.crew.sit_down());
+        let left = Arc::new([Watched::new(0), Watched::new(0)]);
+        let other = {
+            let left = Arc::clone(&left);
+            spawn(&pool, move |pool| {
+                left[1].set(1);
+                if pool.crew.dismiss().threads() == 0 {
+                    assert_eq!(left[0].number(), 1);
+                }
+            })
+        };
+        left[0].set(1);
+        if pool.crew.leave_for_good().threads() == 0 {
+            assert_eq!(left[1].number(), 1);
+        }
+        other.join().expect("no panic");
     });
 }

@@ -37,7 +37,9 @@ models! {
         the_last_to_go_to_work_replaces_who_blocked,
         two_that_block_are_replaced_twice_and_not_more,
         quiet_sees_that_somebody_joined,
-        a_number_goes_from_one_thread_to_the_next;
+        a_number_goes_from_one_thread_to_the_next,
+        the_last_to_leave_sees_what_the_others_left,
+        the_last_to_be_dismissed_sees_what_the_others_left;
     epoch_cell:
         a_version_is_whole_when_it_is_seen,
         a_version_lives_as_long_as_its_guard,
