@@ -269,7 +269,8 @@ impl Sleep {
     pub(crate) fn nudge(&self, worker: usize) {
         self.slots[worker].parker.with(|cell| {
             // SAFETY: the caller knows the worker as one that has lain down, so it was registered
-            // before, and the cell is not written again.
+            // before. Known gap: the cell is written again when another thread takes the seat, which
+            // is at least a whole `keep_alive` later; a caller stopped here for so long would race.
             if let Some(parker) = unsafe { (*cell).as_ref() } {
                 parker.unpark();
             }
